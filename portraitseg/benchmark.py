@@ -1,0 +1,261 @@
+"""Artifacts measured side by side: load time, latency, memory, size and accuracy, one row each.
+
+Each artifact is measured in processes of its own, started anew in every round, so that its load time and its memory are not those of
+its neighbours. All artifacts take their turn in each round, in alternating order: on a machine whose speed drifts they suffer alike,
+and the ratio of two rows is worth more than either number.
+
+`python -m portraitseg.benchmark MODEL THREADS WARMUPS RUNS [INPUT_RANGE]` is such a process; it prints one JSON object.
+"""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from portraitseg import image as pictures
+from portraitseg.card import Card, card_path
+from portraitseg.data.sources import Source
+from portraitseg.errors import InputError
+from portraitseg.export import tflite_report
+from portraitseg.metrics import Meter
+from portraitseg.runtime import foreign_card, open_artifact, predict
+
+ROUNDS = 5
+MB = 2**20
+SAMPLE = Path(__file__).parent / "assets" / "astronaut.jpg"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to measure."""
+
+    threads: int = 2
+    warmups: int = 10
+    """Runs before the measured ones, in each process."""
+    runs: int = 100
+    """Measured runs of each artifact, all rounds together."""
+    input_range: str = ""
+    """For artifacts without a card: what 0 to 255 is scaled to, a name of `runtime.foreign.RANGES`."""
+
+    def check(self) -> None:
+        """Refuse numbers that measure nothing.
+
+        Raises:
+            InputError: threads or runs below 1, warm-ups below 0.
+        """
+        if min(self.threads, self.runs) < 1 or self.warmups < 0:
+            came = f"threads {self.threads}, runs {self.runs}, warmups {self.warmups}"
+            raise InputError(f"threads and runs must be at least 1 and warmups at least 0, got {came}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One artifact. MB are 2^20 bytes; latency is that of the net alone, without preparing the picture."""
+
+    model: str
+    device: str
+    threads: int
+    warmups: int
+    runs: int
+    load_ms: float
+    """From the file to allocated tensors, median over the processes."""
+    p50_ms: float
+    p90_ms: float
+    peak_mb: float
+    """Largest resident memory of the process, Python, NumPy and OpenCV included."""
+    file_mb: float
+    partitions: int | None
+    """Connected parts that XNNPACK runs as one; None where LiteRT does not tell."""
+    iou: float | None = None
+    """Of the person, in percent; None without data."""
+    miou: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """What one process measured."""
+
+    load_ms: float
+    latencies_ms: list[float]
+    peak_mb: float
+
+
+def check(models: Sequence[Path], settings: Settings) -> None:
+    """Open every artifact once.
+
+    Raises:
+        InputError: a setting is out of range, there is no artifact, or one cannot be run.
+    """
+    settings.check()
+    if not models:
+        raise InputError("no model to measure; give one or more .tflite files, e.g. models/*.tflite")
+    for path in models:
+        if path.suffix.lower() != ".tflite":
+            raise InputError(f"cannot measure {path}: an artifact ends in .tflite; `portraitseg export` makes one of a checkpoint")
+        open_artifact(path, threads=settings.threads, card=find_card(path, settings))
+
+
+def find_card(path: Path, settings: Settings) -> Card | None:
+    """None for an artifact with a card; for one without, a card made from `settings.input_range` if that is set."""
+    if not settings.input_range or card_path(path).is_file():
+        return None
+    return foreign_card(path, input_range=settings.input_range)
+
+
+def measure(models: Sequence[Path], settings: Settings, progress: Any = iter) -> list[Row]:
+    """Measure all artifacts, round by round.
+
+    Args:
+        models: .tflite files that `check` accepted.
+        settings: how to measure.
+        progress: wraps the list of processes to start, e.g. tqdm.
+    """
+    plan = list(_plan(models, settings.runs))
+    samples: dict[Path, list[Sample]] = {path: [] for path in models}
+    for path, runs in progress(plan):
+        samples[path].append(_measure_apart(path, settings, runs))
+    return [_row(path, settings, samples[path]) for path in models]
+
+
+def accuracy(models: Sequence[Path], source: Source, settings: Settings, progress: Any = iter) -> list[dict[str, float]]:
+    """IoU of the person and mIoU in percent of each artifact over all pictures of `source`, each at its own size.
+
+    A picture that cannot be read is left out with a warning on stderr.
+
+    Raises:
+        InputError: none can be read, or a model gives NaN.
+    """
+    runtimes = [open_artifact(path, threads=settings.threads, card=find_card(path, settings)) for path in models]
+    meters = [Meter(boundary=False) for _ in models]
+    for index in progress(range(len(source))):
+        try:
+            image, mask = source.load(index)
+        except InputError as error:
+            print(f"warning: left out: {error}", file=sys.stderr)
+            continue
+        for runtime, meter in zip(runtimes, meters, strict=True):
+            meter.add(source.name(index), predict(runtime, image), mask)
+    return [meter.summary() for meter in meters]
+
+
+def device_name() -> str:
+    """The processor's name (Linux: /proc/cpuinfo, where boards with ARM name themselves "Model")."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    found = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    return found.get("model name") or found.get("Model") or platform.processor() or platform.machine()
+
+
+def peak_mb() -> float:
+    """Largest resident memory of this process so far, in MB.
+
+    Not getrusage's on Linux: there a child starts with the peak of the process that forked it.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MB  # macOS counts bytes
+
+
+def _plan(models: Sequence[Path], runs: int) -> Iterator[tuple[Path, int]]:
+    """(artifact, runs) in the order of measurement: rounds over all artifacts, every second one backwards."""
+    rounds = min(ROUNDS, runs)
+    for number in range(rounds):
+        share = runs // rounds + (number < runs % rounds)
+        for path in models if number % 2 == 0 else reversed(models):
+            yield path, share
+
+
+def _measure_apart(path: Path, settings: Settings, runs: int) -> Sample:
+    """Measure in a new process.
+
+    Raises:
+        InputError: the process failed.
+    """
+    numbers = (str(number) for number in (settings.threads, settings.warmups, runs))
+    command = [sys.executable, "-m", "portraitseg.benchmark", str(path), *numbers, settings.input_range]
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]  # we may run from a folder, not installed
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise InputError(f"measuring {path} failed (exit code {done.returncode}): {reason}")
+    return Sample(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def _measure_here(path: Path, settings: Settings, runs: int) -> Sample:
+    """Measure in this process, which must be a fresh one."""
+    from portraitseg.runtime.tflite import TFLite, picture_input, quantize
+
+    card = find_card(path, settings) or Card.load(card_path(path))
+    sample = pictures.read(SAMPLE)
+    import ai_edge_litert.interpreter  # noqa: F401 - loading LiteRT itself is not loading the model
+
+    start = time.perf_counter()
+    runtime = TFLite(path, threads=settings.threads, card=card)
+    load = time.perf_counter() - start
+    detail = picture_input(runtime.interpreter, path)
+    x = quantize(pictures.to_input(sample, card), detail)[None]  # 1,h,w,C
+    latencies = [_invoke(runtime.interpreter, detail["index"], x) for _ in range(settings.warmups + runs)]
+    return Sample(load_ms=1e3 * load, latencies_ms=latencies[settings.warmups :], peak_mb=peak_mb())
+
+
+def _invoke(interpreter: Any, index: int, x: pictures.Array) -> float:
+    """Run the net once; milliseconds."""
+    interpreter.set_tensor(index, x)  # each time: the arena may give the input's memory to later tensors
+    start = time.perf_counter()
+    interpreter.invoke()
+    return 1e3 * (time.perf_counter() - start)
+
+
+def _row(path: Path, settings: Settings, samples: list[Sample]) -> Row:
+    latencies = [value for sample in samples for value in sample.latencies_ms]
+    p50, p90 = np.percentile(latencies, [50, 90])
+    return Row(
+        model=path.name,
+        device=device_name(),
+        threads=settings.threads,
+        warmups=settings.warmups,
+        runs=len(latencies),
+        load_ms=statistics.median(sample.load_ms for sample in samples),
+        p50_ms=float(p50),
+        p90_ms=float(p90),
+        peak_mb=max(sample.peak_mb for sample in samples),
+        file_mb=path.stat().st_size / MB,
+        partitions=_partitions(path),
+    )
+
+
+def _partitions(path: Path) -> int | None:
+    try:
+        return tflite_report.inspect(path.read_bytes()).partitions
+    except RuntimeError:  # XNNPACK refuses the graph, and the built-in kernels run all of it
+        return 0
+    except ValueError:  # several outputs, which the report does not take
+        return None
+
+
+def _main(arguments: Sequence[str]) -> int:
+    path, threads, warmups, runs, input_range = arguments
+    settings = Settings(threads=int(threads), warmups=int(warmups), runs=int(runs), input_range=input_range)
+    sample = _measure_here(Path(path), settings, settings.runs)
+    print(json.dumps(vars(sample)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))

@@ -1,0 +1,114 @@
+"""The card: a JSON file beside every checkpoint and artifact that says what it is and how to feed it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from portraitseg import __version__
+from portraitseg.errors import InputError
+from portraitseg.files import atomic
+
+QUANTS = ("fp32", "fp16", "dynamic", "int8")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """How raw bytes become a net's input: x = (byte - mean) / std, channel by channel."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    order: str = "rgb"
+    """Channel order that the net expects: "rgb" or "bgr"; mean and std are in that order."""
+
+
+UNIT = InputSpec(mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0))  # [0, 1]
+SYMMETRIC = InputSpec(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))  # [-1, 1]
+RAW = InputSpec(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))  # [0, 255]
+IMAGENET = InputSpec(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a checkpoint or an artifact is.
+
+    Everything needed to rebuild the net (`arch`, `wm`, `size`, `options`) and to prepare a picture for it (`size`, `input`, `fit`).
+    """
+
+    arch: str
+    wm: float
+    size: tuple[int, int]
+    """Height and width of the input in pixels."""
+    input: InputSpec
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of the arch's builder, such as {"decoder": "deconv"}."""
+    channels: int = 3
+    classes: int = 1
+    """Channels of the output: 1, or 2 where channel 1 is the person."""
+    fit: str = "stretch"
+    """How a picture is made to fit `size`: "stretch" or "letterbox"."""
+    output: str = "logits"
+    """What the net gives: "logits" (checkpoints) or "prob" (artifacts)."""
+    quant: str = "fp32"
+    io: str = "float32"
+    """Data type of an artifact's input and output: "float32", "uint8" or "int8"."""
+    data: tuple[str, ...] = ()
+    """Names of the data sets that the weights were fitted to."""
+    licence: str = "not stated"
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """The settings of the run, in a checkpoint's card with the folder of its data as "data" and "val"."""
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    version: str = __version__
+
+    @property
+    def name(self) -> str:
+        """File stem by convention, e.g. munet_mnv3-wm050-224 (square) or munet_mnv3-wm050-144x256."""
+        height, width = self.size
+        size = f"{height}" if height == width else f"{height}x{width}"
+        return f"{self.arch}-wm{round(self.wm * 100):03d}-{size}"
+
+    def save(self, path: Path) -> None:
+        """Write the card as JSON, whole or not at all."""
+        with atomic(path) as temporary:
+            temporary.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @staticmethod
+    def load(path: Path) -> "Card":
+        """Read a card.
+
+        Raises:
+            InputError: the file is missing, is not JSON, or lacks a field.
+        """
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise InputError(f"no card {path}; every checkpoint and artifact has its card (a .json file) beside it") from error
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot read the card {path}: {error}; restore it or export the model again") from error
+        return _from_json(raw, path)
+
+
+def card_path(model: Path) -> Path:
+    """The card beside a checkpoint or an artifact: x.h5 -> x.json, x.tflite -> x.json."""
+    return model.with_suffix(".json")
+
+
+def _from_json(raw: Any, path: Path) -> Card:
+    known = {item.name for item in fields(Card)}
+    try:
+        values = {key: value for key, value in raw.items() if key in known}
+        spec = values["input"]
+        values["input"] = InputSpec(mean=_three(spec["mean"]), std=_three(spec["std"]), order=spec["order"])
+        height, width = values["size"]
+        values["size"] = (int(height), int(width))
+        values["data"] = tuple(values.get("data", ()))
+        return Card(**values)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is not a portraitseg card ({error!r}); restore it or export the model again") from error
+
+
+def _three(values: Any) -> tuple[float, float, float]:
+    first, second, third = (float(value) for value in values)
+    return first, second, third

@@ -1,0 +1,79 @@
+"""Weights (.h5) with their card (.json) beside them. Loading never runs code from a file: the net is built from the card."""
+
+from pathlib import Path
+
+import h5py
+import tf_keras as keras
+
+from portraitseg import archs
+from portraitseg.card import Card, card_path
+from portraitseg.errors import InputError
+from portraitseg.files import atomic
+
+
+def save(model: keras.Model, card: Card, path: Path) -> None:
+    """Write the weights to `path` (.h5) and the card beside it, each whole or not at all."""
+    with atomic(path) as temporary:
+        model.save_weights(temporary, save_format="h5")
+    card.save(card_path(path))
+
+
+def read_card(path: Path) -> Card:
+    """The card of a checkpoint.
+
+    Raises:
+        InputError: the checkpoint or its card is missing or unreadable.
+    """
+    if not path.is_file():
+        raise InputError(f"no checkpoint {path}; train.py writes them as runs/NAME/best.h5")
+    if path.suffix != ".h5":
+        raise InputError(f"{path} is not a checkpoint; a checkpoint ends in .h5 and has its card (.json) beside it")
+    return Card.load(card_path(path))
+
+
+def load(path: Path) -> tuple[keras.Model, Card]:
+    """Build the net that the card describes and fill it with the weights of `path`.
+
+    Raises:
+        InputError: the file is missing, truncated, not HDF5, or holds the weights of another net.
+    """
+    card = read_card(path)
+    model = archs.build(card)
+    load_weights(model, card, path)
+    return model, card
+
+
+def load_weights(model: keras.Model, card: Card, path: Path) -> None:
+    """Fill `model` with the weights of `path`; whatever else the file holds (a model's description, code) is not looked at.
+
+    Raises:
+        InputError: as `load`.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            weights = _layer_weights(file.get("model_weights", file))
+    except (OSError, KeyError, RuntimeError) as error:
+        raise InputError(f"{path} is not a whole HDF5 file of weights ({error}); copy it again or train again") from error
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        found = weights.get(layer.name)
+        expected = [tuple(weight.shape) for weight in layer.weights]
+        if found is None or [value.shape for value in found] != expected:
+            came = "nothing" if found is None else [value.shape for value in found]
+            raise InputError(
+                f"{path} does not hold the weights of {card.name}: layer {layer.name} needs {expected}, the file has {came}; "
+                "is this the card of another checkpoint?"
+            )
+        layer.set_weights(found)
+
+
+def _layer_weights(group: h5py.Group) -> dict[str, list[h5py.Dataset]]:
+    """Arrays by layer name, in the order in which Keras lists them."""
+    result = {}
+    for name in group:
+        names = group[name].attrs.get("weight_names")
+        if names is not None:
+            keys = [key.decode() if isinstance(key, bytes) else key for key in names]
+            result[name] = [group[name][key][()] for key in keys]
+    return result

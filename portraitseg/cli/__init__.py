@@ -1,0 +1,63 @@
+"""The command line: `portraitseg COMMAND ...`, one module a command, loaded only when it is called."""
+
+import importlib
+import sys
+
+from portraitseg import __version__
+from portraitseg.errors import InputError
+
+COMMANDS = {
+    "train": "train a net and leave a checkpoint, a log, curves and a contact sheet",
+    "eval": "score a checkpoint or an artifact on pictures with masks",
+    "export": "turn a checkpoint into a .tflite file (fp32, fp16, dynamic or int8)",
+    "test": "cut the person out of a photo or a folder of photos",
+    "benchmark": "measure latency, memory, size and accuracy of artifacts",
+    "benchmark pipeline": "measure whether the data pipeline keeps up with training",
+    "archs": "list the architectures with their parameters and MACs",
+    "data preview": "draw augmented training samples with their masks' outlines",
+}
+
+
+def main(command: str | None = None, argv: list[str] | None = None) -> int:
+    """Run one command; `command` is set by the top-level scripts (train.py, ...), else the first words of `argv` name it.
+
+    Returns:
+        The exit code: 0, 1 where a check failed, 2 for input that cannot be used, 130 when interrupted.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if command is not None:
+        words = [command, *words]
+    name = " ".join(words[:2])
+    if name not in COMMANDS:
+        name = words[0] if words else "--help"
+    if name in ("--help", "-h"):
+        print(_usage())
+        return 0
+    if name == "--version":
+        print(__version__)
+        return 0
+    if name not in COMMANDS:
+        print(f"error: unknown command {name!r}\n\n{_usage()}", file=sys.stderr)
+        return 2
+    return _run(name, words[len(name.split()) :])
+
+
+def _run(name: str, argv: list[str]) -> int:
+    import tyro
+
+    module = importlib.import_module(f"portraitseg.cli.{name.replace(' ', '_')}")
+    try:
+        config = tyro.cli(module.Config, prog=f"portraitseg {name}", description=module.__doc__, args=argv)
+        return int(module.run(config))
+    except (InputError, ImportError, OSError, MemoryError) as error:
+        print(f"error: {error or type(error).__name__}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
+    return "\n".join(["usage: portraitseg COMMAND [options]", "", *lines, "", "portraitseg COMMAND --help explains its options."])

@@ -1,0 +1,1 @@
+"""What is made of a picture and its alpha: cut-outs and composites, with numpy and OpenCV alone."""

@@ -1,0 +1,228 @@
+"""Layers with soft edges, and the canvas on which they are laid one over another.
+
+Outlines are (N,2) arrays of x, y in pixels, pixel centres at whole numbers; x runs right and y down.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Float = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
+Points = npt.NDArray[np.float32]
+Rows = Sequence[Sequence[float]]
+
+SHIFT = 4  # binary places of a pixel that OpenCV draws with
+
+
+class Patch(NamedTuple):
+    """One layer's alpha, cropped to the part of the picture that it touches."""
+
+    alpha: Float
+    """(h,w) in [0,1]."""
+    rows: slice
+    cols: slice
+
+    def scaled(self, factor: float) -> "Patch":
+        """The same patch, more see-through."""
+        return Patch(self.alpha * np.float32(factor), self.rows, self.cols)
+
+
+class Frame(NamedTuple):
+    """A coordinate system of a body part: its own units to pixels."""
+
+    origin: Points
+    axes: Points
+    """(2,2): a unit step along the part's x (first column) and y (second column), in pixels."""
+
+    def __call__(self, points: Rows | Points) -> Points:
+        """(N,2) in the part's units to (N,2) in pixels."""
+        moved: Points = np.asarray(points, np.float32) @ self.axes.T + self.origin
+        return moved
+
+    @property
+    def unit(self) -> float:
+        """Pixels a unit, along y."""
+        return float(np.hypot(self.axes[0, 1], self.axes[1, 1]))
+
+
+def frame(origin: Points, unit: float, angle: float, squeeze: float = 1.0) -> Frame:
+    """A frame turned by `angle` (radians, clockwise on the screen), its x axis shortened to `squeeze`."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    axes = np.array([[cos * squeeze, -sin], [sin * squeeze, cos]], np.float32) * np.float32(unit)
+    return Frame(np.asarray(origin, np.float32), axes)
+
+
+class Canvas:
+    """A see-through picture: colours weighted by their alpha, and the alpha, so that laying it over a background is exact."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.planes: Float = np.zeros((4, size, size), np.float32)
+        """Red, green, blue (each times alpha) and alpha, in [0,255]."""
+
+    def over(self, patch: Patch, colour: Float) -> None:
+        """Lay `colour` ((3,) or the patch's own (3,h,w), in [0,255]) over the canvas: the silhouette grows by the patch."""
+        view = self.planes[:, patch.rows, patch.cols]
+        colour = colour if colour.ndim == 3 else colour[:, None, None]
+        view[:3] += patch.alpha * (colour - view[:3])
+        view[3] += patch.alpha * (255.0 - view[3])
+
+    def atop(self, patch: Patch, colour: Float) -> None:
+        """Lay `colour` over what is there already, within the silhouette: the canvas's alpha stays as it is."""
+        view = self.planes[:, patch.rows, patch.cols]
+        colour = colour if colour.ndim == 3 else colour[:, None, None]
+        view[:3] += patch.alpha * (colour * (view[3] * np.float32(1 / 255)) - view[:3])
+
+    def shade(self, patch: Patch, factor: float) -> None:
+        """Multiply the colours by `factor` where the patch is opaque."""
+        self.planes[:3, patch.rows, patch.cols] *= 1.0 + patch.alpha * np.float32(factor - 1.0)
+
+
+def fill(size: int, *outlines: Points, holes: Sequence[Points] = (), soft: float = 0.0) -> Patch:
+    """The union of closed outlines, less the holes.
+
+    Args:
+        size: side of the picture in pixels.
+        *outlines: each (N,2) in pixels.
+        holes: outlines of what is cut out again.
+        soft: standard deviation of a blur of the edge in pixels.
+    """
+    patch, origin, mask = _sheet(size, np.concatenate(outlines), 2 + 2.5 * soft)
+    if patch.alpha.size:
+        for outline in outlines:
+            cv2.fillPoly(mask, [_fixed(outline - origin)], 255, cv2.LINE_AA, SHIFT)
+        for hole in holes:
+            cv2.fillPoly(mask, [_fixed(hole - origin)], 0, cv2.LINE_AA, SHIFT)
+        _to_alpha(mask, patch.alpha, soft)
+    return patch
+
+
+def strokes(size: int, lines: Sequence[Points] | Points, width: float, soft: float = 0.0) -> Patch:
+    """Open lines of one width; a line thinner than a pixel is drawn one pixel wide and fainter.
+
+    Args:
+        size: side of the picture in pixels.
+        lines: (M,N,2), or M arrays of (N,2), in pixels.
+        width: in pixels.
+        soft: standard deviation of a blur in pixels.
+    """
+    patch, origin, mask = _sheet(size, np.concatenate(list(lines)), 2 + width + 2.5 * soft)
+    if patch.alpha.size:
+        value = min(255.0, 255.0 * max(width, 0.25))
+        cv2.polylines(mask, [_fixed(line - origin) for line in lines], False, value, max(1, round(width)), cv2.LINE_AA, SHIFT)
+        _to_alpha(mask, patch.alpha, soft)
+    return patch
+
+
+def within(patch: Patch, other: Patch) -> Patch:
+    """The part of `patch` that lies in `other`."""
+    rows = slice(max(patch.rows.start, other.rows.start), min(patch.rows.stop, other.rows.stop))
+    cols = slice(max(patch.cols.start, other.cols.start), min(patch.cols.stop, other.cols.stop))
+    if rows.start >= rows.stop or cols.start >= cols.stop:
+        return Patch(np.zeros((0, 0), np.float32), slice(0, 0), slice(0, 0))
+    return Patch(_crop(patch, rows, cols) * _crop(other, rows, cols), rows, cols)
+
+
+def relief(patch: Patch, light: Points, radius: float, depth: float = 1.0) -> Float:
+    """How light falls on the patch if it bulges: a factor around 1, (h,w).
+
+    Args:
+        patch: what is lit.
+        light: (2,) where the light comes from; its length is the contrast.
+        radius: how far from its edge the patch curves, in pixels.
+        depth: how much the edges darken on all sides.
+    """
+    if not patch.alpha.size:
+        return np.ones((1, 1), np.float32)
+    height, width = patch.alpha.shape
+    step = max(1.0, radius / 4)  # a smooth field: worked out on a coarse grid
+    coarse = (max(3, round(width / step)), max(3, round(height / step)))
+    bulge = cv2.GaussianBlur(cv2.resize(patch.alpha, coarse, interpolation=cv2.INTER_AREA), (0, 0), radius / step / 2)
+    slope_x, slope_y = cv2.Sobel(bulge, cv2.CV_32F, 1, 0, scale=0.5), cv2.Sobel(bulge, cv2.CV_32F, 0, 1, scale=0.5)
+    factor = 1.0 - (slope_x * light[0] + slope_y * light[1]) + 0.35 * depth * (bulge - 0.85)
+    lit: Float = cv2.resize(np.clip(factor, 0.35, 1.5), (width, height), interpolation=cv2.INTER_LINEAR)
+    return lit
+
+
+def closed_curve(control: Rows | Points, steps: int = 6) -> Points:
+    """A smooth closed outline through the control points (Catmull-Rom), (N,2) -> (N*steps,2)."""
+    points = np.asarray(control, np.float32)
+    near = np.stack([np.roll(points, 1, 0), points, np.roll(points, -1, 0), np.roll(points, -2, 0)])
+    smooth: Points = np.tensordot(_catmull_rom(steps), near, 1).transpose(1, 0, 2).reshape(-1, 2)
+    return smooth
+
+
+def open_curve(control: Rows | Points, steps: int = 6) -> Points:
+    """A smooth line through the control points from the first to the last, (N,2) -> ((N-1)*steps,2)."""
+    points = np.asarray(control, np.float32)
+    points = np.concatenate([points[:1], points, points[-1:]])
+    near = np.stack([points[:-3], points[1:-2], points[2:-1], points[3:]])
+    smooth: Points = np.tensordot(_catmull_rom(steps), near, 1).transpose(1, 0, 2).reshape(-1, 2)
+    return np.concatenate([smooth, points[-1:]])
+
+
+def mirrored(half: Rows | Points) -> Points:
+    """A right half from top to bottom, and its mirror image (x -> -x) back up; a point on the axis is not doubled."""
+    right = np.asarray(half, np.float32)
+    left = right[::-1] * np.array([-1, 1], np.float32)
+    return np.concatenate([right, left[left[:, 0] != 0]])
+
+
+def ellipse(x: float, y: float, rx: float, ry: float, angle: float = 0.0) -> Points:
+    """(20,2) points of an ellipse, its rx axis turned by `angle` radians."""
+    ring = _ring() * np.array([rx, ry], np.float32)
+    cos, sin = np.cos(angle), np.sin(angle)
+    turned: Points = ring @ np.array([[cos, sin], [-sin, cos]], np.float32) + np.array([x, y], np.float32)
+    return turned
+
+
+def capsule(start: Points, end: Points, start_radius: float, end_radius: float) -> Points:
+    """The outline of a limb: two discs and what lies between them."""
+    along = np.asarray(end, np.float32) - np.asarray(start, np.float32)
+    angle = np.arctan2(along[1], along[0])
+    arc = angle + np.pi / 2 + np.linspace(0, np.pi, 7, dtype=np.float32)
+    back = np.stack([np.cos(arc), np.sin(arc)], 1)
+    outline: Points = np.concatenate([start + start_radius * back, end - end_radius * back])
+    return outline
+
+
+@cache
+def _ring() -> Points:
+    angles = np.linspace(0, 2 * np.pi, 20, endpoint=False, dtype=np.float32)
+    return np.stack([np.cos(angles), np.sin(angles)], 1)
+
+
+@cache
+def _catmull_rom(steps: int) -> Float:
+    t = np.arange(steps, dtype=np.float32) / steps
+    weights = [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3]
+    return np.stack(weights, 1) / 2
+
+
+def _fixed(points: Points) -> npt.NDArray[np.int32]:
+    return np.round(points * (1 << SHIFT)).astype(np.int32)
+
+
+def _sheet(size: int, points: Points, margin: float) -> tuple[Patch, Points, Bytes]:
+    """An empty patch around the points, where its corner lies, and a mask to draw it on."""
+    low = np.clip(np.floor(points.min(0) - margin), 0, size).astype(int)
+    high = np.clip(np.ceil(points.max(0) + margin) + 1, 0, size).astype(int)
+    rows, cols = slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
+    shape = (rows.stop - rows.start, cols.stop - cols.start)
+    return Patch(np.empty(shape, np.float32), rows, cols), low.astype(np.float32), np.zeros(shape, np.uint8)
+
+
+def _to_alpha(mask: Bytes, alpha: Float, soft: float) -> None:
+    if soft > 0.3:
+        mask = cv2.GaussianBlur(mask, (0, 0), soft, borderType=cv2.BORDER_REPLICATE)
+    np.multiply(mask, np.float32(1 / 255), out=alpha)
+
+
+def _crop(patch: Patch, rows: slice, cols: slice) -> Float:
+    top, left = patch.rows.start, patch.cols.start
+    return patch.alpha[rows.start - top : rows.stop - top, cols.start - left : cols.stop - left]

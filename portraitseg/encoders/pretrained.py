@@ -1,0 +1,134 @@
+"""Pretrained weights onto our encoders: keras.applications' ImageNet weights, or a Keras .h5 file with its layer names."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import tf_keras as keras
+
+from portraitseg.errors import InputError
+
+PREFIX = "enc_"
+_Weights = dict[str, np.ndarray]
+
+
+def load_pretrained(model: keras.Model, weights: str, *, encoder: str, wm: float) -> int:
+    """Copy pretrained weights onto every layer of the encoder, checking each name and shape.
+
+    Args:
+        model: a net whose encoder layers start with `enc_`.
+        weights: "imagenet", or the path of an .h5 file with keras.applications' layer names.
+        encoder: name in ENCODERS.
+        wm: width multiplier of the encoder.
+
+    Returns:
+        The number of layers that were filled.
+
+    Raises:
+        InputError: the weights cannot be had or do not fit.
+    """
+    source = _imagenet(encoder, wm) if weights == "imagenet" else _file(Path(weights))
+    return copy_weights(model, source, origin=weights)
+
+
+def copy_weights(model: keras.Model, source: _Weights, *, origin: str) -> int:
+    """Fill the encoder's layers from `source` ("layer/weight" -> array); all of them or none. Biases that it lacks become 0.
+
+    Raises:
+        InputError: a layer is missing in the source or has another shape.
+    """
+    found, problems = [], []
+    for layer in _encoder_layers(model):
+        arrays, missing = _match(layer, source)
+        problems += missing
+        found.append((layer, arrays))
+    if problems:
+        raise InputError(
+            f"{origin} does not fit this encoder: {'; '.join(problems[:3])}{' ...' if len(problems) > 3 else ''}; "
+            "the file must come from the same encoder with the same --wm and --channels 3"
+        )
+    for layer, arrays in found:
+        layer.set_weights(arrays)
+    return len(found)
+
+
+def _encoder_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    return (layer for layer in model.layers if layer.name.startswith(PREFIX) and layer.weights)
+
+
+def _match(layer: keras.layers.Layer, source: _Weights) -> tuple[list[np.ndarray], list[str]]:
+    """The arrays for a layer, and what is wrong with them."""
+    arrays, problems = [], []
+    for weight in layer.weights:
+        kind = weight.name.rsplit("/", 1)[-1].split(":")[0]
+        key = f"{layer.name.removeprefix(PREFIX)}/{kind}"
+        array = source.get(key)
+        if array is None and kind == "bias":
+            array = np.zeros(weight.shape, np.float32)
+        if array is None:
+            problems.append(f"{key} is missing")
+        elif array.shape != tuple(weight.shape):
+            problems.append(f"{key} has shape {array.shape}, {tuple(weight.shape)} is needed")
+        else:
+            arrays.append(array)
+    return arrays, problems
+
+
+def application_weights(model: keras.Model) -> _Weights:
+    """The weights of a keras.applications model under our layers' names ("/" becomes "_")."""
+    return {
+        f"{layer.name.replace('/', '_')}/{weight.name.rsplit('/', 1)[-1].split(':')[0]}": weight.numpy()
+        for layer in model.layers
+        for weight in layer.weights
+    }
+
+
+def _file(path: Path) -> _Weights:
+    """Every array of a Keras .h5 file by the last parts of its path; nothing else in the file is looked at."""
+    if not path.is_file():
+        raise InputError(f'no pretrained weights {path}; give "imagenet" or an .h5 file of keras.applications layer names')
+    source: _Weights = {}
+
+    def collect(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset):
+            layer, weight = name.rsplit("/", 1)
+            source[f"{_layer_name(layer)}/{weight.split(':')[0]}"] = item[()]
+
+    try:
+        with h5py.File(path, "r") as file:
+            file.visititems(collect)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"{path} is not a whole HDF5 file ({error}); copy it again") from error
+    return source
+
+
+def _layer_name(path: str) -> str:
+    """The layer's name from a group's path: Keras writes it twice, and names of its MobileNetV3 hold slashes."""
+    parts = path.split("/")
+    half = len(parts) // 2
+    if len(parts) % 2 == 0 and parts[:half] == parts[half:]:
+        return "_".join(parts[half:])
+    return parts[-1]
+
+
+def _imagenet(encoder: str, wm: float) -> _Weights:
+    loaders: dict[str, Callable[[], keras.Model]] = {
+        "mobilenet_v2": lambda: keras.applications.MobileNetV2(input_shape=(224, 224, 3), alpha=wm, include_top=False),
+        "mobilenet_v3_small": lambda: keras.applications.MobileNetV3Small(
+            input_shape=(224, 224, 3), alpha=wm, minimalistic=True, include_top=False, include_preprocessing=False
+        ),
+    }
+    files = {
+        "mobilenet_v2": f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{wm}_224_no_top.h5",
+        "mobilenet_v3_small": "weights_mobilenet_v3_small_minimalistic_224_1.0_float_no_top_v2.h5",
+    }
+    try:
+        return application_weights(loaders[encoder]())
+    except ValueError as error:
+        raise InputError(f"keras.applications has no ImageNet weights for {encoder} at wm {wm}: {error}") from error
+    except Exception as error:  # keras.utils.get_file raises a bare Exception when it cannot download
+        raise InputError(
+            f"the ImageNet weights of {encoder} could not be downloaded; put {files[encoder]} into ~/.keras/models/, "
+            f"or give a file: --pretrained FILE.h5 ({str(error).splitlines()[0][:120]})"
+        ) from error

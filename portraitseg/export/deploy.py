@@ -1,0 +1,191 @@
+"""The graph as it ships: training-only parts dropped, batch normalisation folded, prob out, batch 1, static shapes."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+import tf_keras as keras
+
+from portraitseg.card import Card
+from portraitseg.errors import InputError
+from portraitseg.layers import Dropout
+
+LOGITS = "logits"
+PROB = "prob"
+DROPPED = (Dropout, keras.layers.Dropout, keras.layers.SpatialDropout2D, keras.layers.GaussianNoise, keras.layers.GaussianDropout)
+CONVS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Conv2DTranspose, keras.layers.SeparableConv2D)
+
+Array = npt.NDArray[np.float64]
+Copy = tuple[keras.layers.Layer, list[Any]]
+"""An unbuilt layer and the weights that it gets once it is built."""
+
+
+def to_deploy(model: keras.Model, card: Card) -> tuple[keras.Model, Card]:
+    """The shipping form of a trained net, float32, in inference mode.
+
+    Args:
+        model: a flat functional graph, (N,H,W,C) -> logits (N,H,W,classes), and maybe aux outputs, which are dropped.
+        card: the checkpoint's card.
+
+    Returns:
+        A model (1,H,W,C) -> prob (1,H,W,classes), by sigmoid or, for two classes, softmax; equal to the training graph's to about
+        1e-6. And its card, with output "prob".
+
+    Raises:
+        InputError: as `logits_model`, or the input has no fixed size.
+    """
+    folded = _fold(logits_model(model))
+    activation = "sigmoid" if card.classes == 1 else "softmax"
+    prob = keras.layers.Activation(activation, dtype="float32", name=PROB)(folded.output)  # 1,H,W,classes
+    return keras.Model(folded.input, prob, name=model.name), dataclasses.replace(card, output="prob")
+
+
+def logits_model(model: keras.Model) -> keras.Model:
+    """The same layers and weights with the logits as the only output.
+
+    Raises:
+        InputError: no layer is named "logits" and the net has several outputs, or a model lies within the model.
+    """
+    nested = [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
+    if nested:
+        raise InputError(f"only a flat graph can be exported, but {', '.join(nested)} is a model within the model; build it from layers")
+    if any(layer.name == LOGITS for layer in model.layers):
+        return keras.Model(model.inputs, model.get_layer(LOGITS).output, name=model.name)
+    if len(model.outputs) != 1:
+        names = ", ".join(model.output_names)
+        raise InputError(f'the net has {len(model.outputs)} outputs ({names}); name the layer that gives the logits "{LOGITS}"')
+    return model
+
+
+def fold_plan(model: keras.Model) -> dict[str, str]:
+    """Convolution -> the batch normalisation that can be merged into it, by layer name.
+
+    The convolution must be linear and have no other consumer, else its own output would be changed for others; both must be used
+    once. Dropout between them does not count.
+    """
+    makers: dict[int, str] = {}  # tensor -> the layer that makes it, seen through dropout
+    consumers: dict[str, list[str]] = {layer.name: [] for layer in model.layers}
+    uses: Counter[str] = Counter()
+    for node in _nodes(model):
+        sources = [makers[id(tensor)] for *_, tensor in node.iterate_inbound()]
+        dropped = isinstance(node.layer, DROPPED)
+        makers.update((id(tensor), sources[0] if dropped else node.layer.name) for tensor in tf.nest.flatten(node.outputs))
+        if not dropped:
+            uses[node.layer.name] += 1
+            for source in sources:
+                consumers[source].append(node.layer.name)
+    for tensor in model.outputs:
+        consumers[makers[id(tensor)]].append("")  # whoever runs the net
+    pairs = ((layer, consumers[layer.name]) for layer in model.layers if _takes_bn(layer))
+    plan = {layer.name: names[0] for layer, names in pairs if len(names) == 1 and names[0] and _is_channel_bn(model.get_layer(names[0]))}
+    return {conv: bn for conv, bn in plan.items() if uses[conv] == uses[bn] == 1}
+
+
+def unfolded(model: keras.Model) -> list[str]:
+    """Names of the batch normalisations that no convolution can take."""
+    trunk = logits_model(model)
+    merged = set(fold_plan(trunk).values())
+    return [layer.name for layer in trunk.layers if isinstance(layer, keras.layers.BatchNormalization) and layer.name not in merged]
+
+
+def folded_params(model: keras.Model) -> int:
+    """How many parameters the deploy graph has: kernels and biases, and the four vectors of a batch normalisation that stays."""
+    trunk = logits_model(model)
+    plan = fold_plan(trunk)
+    kept = [layer for layer in trunk.layers if layer.name not in plan.values()]
+    added = [layer.output_shape[-1] for layer in kept if layer.name in plan and not layer.use_bias]  # the bias that folding adds
+    return int(sum(layer.count_params() for layer in kept) + sum(added))
+
+
+def _fold(model: keras.Model) -> keras.Model:
+    """The graph anew without dropout, each batch normalisation of the plan merged into its convolution."""
+    plan = fold_plan(model)
+    merged = set(plan.values())
+
+    def copy(layer: keras.layers.Layer) -> Copy | None:
+        if layer.name in merged or isinstance(layer, DROPPED):
+            return None
+        return _merge(layer, model.get_layer(plan[layer.name])) if layer.name in plan else _copy(layer)
+
+    return _rebuild(model, copy)
+
+
+def _takes_bn(layer: keras.layers.Layer) -> bool:
+    channels_last = getattr(layer, "data_format", "") == "channels_last"
+    return isinstance(layer, CONVS) and channels_last and layer.activation is keras.activations.linear
+
+
+def _is_channel_bn(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, keras.layers.BatchNormalization) and list(layer.axis) == [3]
+
+
+def _merge(conv: keras.layers.Layer, bn: keras.layers.Layer) -> Copy:
+    """A copy of `conv`, with a bias, that computes bn(conv(x))."""
+    scale, shift = _affine(bn)
+    weights = conv.get_weights()
+    bias = weights.pop() if conv.use_bias else 0.0
+    kernel = _scale_kernel(conv, weights.pop(), scale)
+    layer, _ = _copy(conv, use_bias=True)
+    return layer, [*weights, kernel, bias * scale + shift]
+
+
+def _affine(bn: keras.layers.Layer) -> tuple[Array, Array]:
+    """Scale and shift (C,) of a batch normalisation in inference; float64, so that folding itself costs no accuracy."""
+    mean, variance = np.asarray(bn.moving_mean, np.float64), np.asarray(bn.moving_variance, np.float64)
+    gamma = np.ones_like(mean) if bn.gamma is None else np.asarray(bn.gamma, np.float64)
+    beta = np.zeros_like(mean) if bn.beta is None else np.asarray(bn.beta, np.float64)
+    scale = gamma / np.sqrt(variance + bn.epsilon)
+    return scale, beta - mean * scale
+
+
+def _scale_kernel(conv: keras.layers.Layer, kernel: npt.NDArray[np.float32], scale: Array) -> Array:
+    """`kernel` with each output channel multiplied by its scale; where the output channels stand differs by kind."""
+    if isinstance(conv, keras.layers.DepthwiseConv2D):
+        return kernel * scale.reshape(kernel.shape[2:])  # h,w,in,multiplier: output channel = in * multiplier + m
+    if isinstance(conv, keras.layers.Conv2DTranspose):
+        return kernel * scale[:, None]  # h,w,out,in
+    return kernel * scale  # h,w,in,out; of a separable convolution the pointwise kernel
+
+
+def _copy(layer: keras.layers.Layer, **changes: Any) -> Copy:
+    """The layer anew with the same settings and weights, at batch 1, in float32 whatever precision it was trained in."""
+    config = {**layer.get_config(), **changes, "dtype": "float32"}
+    if isinstance(layer, keras.layers.InputLayer):
+        shape = config["batch_input_shape"][1:]
+        if None in shape:
+            raise InputError(f"the net's input has no fixed size, got {shape}; build it with the size that it is to run at")
+        config["batch_input_shape"] = (1, *shape)
+    return layer.__class__.from_config(config), layer.get_weights()
+
+
+def _rebuild(model: keras.Model, copy: Callable[[keras.layers.Layer], Copy | None]) -> keras.Model:
+    """Run the graph again, layer by layer, through the copies that `copy` gives; None passes the layer's input on."""
+    copies = {layer.name: copy(layer) for layer in model.layers}
+    tensors: dict[int, Any] = {}
+    for node in _nodes(model):
+        outputs = _call(copies[node.layer.name], node, tensors)
+        for old, new in zip(tf.nest.flatten(node.outputs), tf.nest.flatten(outputs), strict=True):
+            tensors[id(old)] = new
+    for made, weights in filter(None, copies.values()):
+        if weights:
+            made.set_weights(weights)
+    inputs, outputs = ([tensors[id(tensor)] for tensor in ends] for ends in (model.inputs, model.outputs))
+    return keras.Model(inputs[0] if len(inputs) == 1 else inputs, outputs[0] if len(outputs) == 1 else outputs, name=model.name)
+
+
+def _call(copy: Copy | None, node: Any, tensors: dict[int, Any]) -> Any:
+    """What the node's layer gives in the new graph."""
+    args, kwargs = tf.nest.map_structure(lambda value: tensors.get(id(value), value), (node.call_args, node.call_kwargs))
+    if copy is None:
+        return args[0]
+    return copy[0].output if node.is_input else copy[0](*args, **kwargs)
+
+
+def _nodes(model: keras.Model) -> Iterator[Any]:
+    """The calls that make up the graph, each after those that it depends on."""
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        yield from model._nodes_by_depth[depth]

@@ -1,0 +1,126 @@
+"""What is in a .tflite file and what XNNPACK takes of it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from portraitseg.export.quiet import quiet
+from portraitseg.optional import require
+
+DELEGATE = "DELEGATE"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tensor:
+    """An input or output of the graph."""
+
+    dtype: str
+    scale: float
+    zero_point: int
+    """value = scale * (stored - zero_point); scale 0: not quantized."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """One .tflite file, looked at. None where this LiteRT does not tell."""
+
+    size: int
+    """Of the file, in bytes."""
+    input: Tensor
+    output: Tensor
+    float_tensors: tuple[str, ...]
+    """Names of the float tensors, the graph's input and output not among them."""
+    ops: Mapping[str, int] | None
+    """Op -> how often."""
+    partitions: int | None
+    """Connected parts that XNNPACK runs as one."""
+    outside: Mapping[str, int] | None
+    """Op -> how often the built-in kernels, and not XNNPACK, run it."""
+
+    def lines(self) -> list[str]:
+        """The report for a person."""
+        unknown = "unknown (this LiteRT does not list its nodes)"
+        ops = unknown if self.ops is None else _histogram(self.ops)
+        partitions = unknown if self.partitions is None else str(self.partitions)
+        rest = f"; outside them: {_histogram(self.outside)}" if self.outside else ""
+        shown = ", ".join(self.float_tensors[:5]) + (", ..." if len(self.float_tensors) > 5 else "")
+        return [
+            f"size                 {self.size / 1024:,.0f} KB",
+            f"input                {_tensor(self.input)}",
+            f"output               {_tensor(self.output)}",
+            f"ops                  {ops}",
+            f"XNNPACK partitions   {partitions}{rest}",
+            f"float tensors        {len(self.float_tensors)}" + (f" ({shown})" if self.float_tensors else ""),
+        ]
+
+
+def inspect(content: bytes) -> Report:
+    """Look at a .tflite file with a single input and a single output."""
+    litert = require("ai_edge_litert.interpreter", extra="train")
+    with quiet():
+        plain = litert.Interpreter(
+            model_content=content, experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        )
+        tensors = plain.get_tensor_details()  # before allocation, which adds the kernels' scratch tensors
+        delegated = litert.Interpreter(model_content=content)
+        delegated.allocate_tensors()
+    (source,), (sink,) = plain.get_input_details(), plain.get_output_details()
+    inner = [tensor for tensor in tensors if tensor["index"] not in (source["index"], sink["index"])]
+    ops, nodes = _nodes(plain), _nodes(delegated)
+    return Report(
+        size=len(content),
+        input=_boundary(source),
+        output=_boundary(sink),
+        float_tensors=tuple(tensor["name"] for tensor in inner if np.issubdtype(tensor["dtype"], np.floating)),
+        ops=None if ops is None else Counter(node["op_name"] for node in ops),
+        partitions=None if nodes is None else sum(node["op_name"] == DELEGATE for node in nodes),
+        outside=None if nodes is None else outside_ops(nodes),
+    )
+
+
+def outside_ops(nodes: Sequence[Mapping[str, Any]]) -> Counter[str]:
+    """Count the ops that no delegate took.
+
+    LiteRT lists a delegate's node beside the nodes that it replaces, without saying which. But a tensor that a delegate gives was
+    made inside it, one that it takes was made outside, and one that no delegate names lies on the same side as its consumers; with
+    none, it is the graph's output, outside.
+
+    Args:
+        nodes: the ops in execution order, each with "op_name", "inputs" and "outputs" (tensor indices), then the delegates.
+    """
+    delegates = [node for node in nodes if node["op_name"] == DELEGATE]
+    ops = [node for node in nodes if node["op_name"] != DELEGATE]
+    gives = {int(index) for node in delegates for index in node["outputs"]}
+    takes = {int(index) for node in delegates for index in node["inputs"]}
+    taken_consumer: dict[int, bool] = {}
+    outside: Counter[str] = Counter()
+    for node in reversed(ops):
+        made = {int(index) for index in node["outputs"]}
+        taken = bool(made & gives) or (not made & takes and any(taken_consumer.get(index, False) for index in made))
+        taken_consumer.update((int(index), taken) for index in node["inputs"])
+        outside[node["op_name"]] += not taken
+    return +outside
+
+
+def _nodes(interpreter: Any) -> list[dict[str, Any]] | None:
+    """The nodes of the graph, or None: LiteRT offers no public way to them."""
+    try:
+        return list(interpreter._get_ops_details())
+    except (AttributeError, TypeError):
+        return None
+
+
+def _boundary(details: Mapping[str, Any]) -> Tensor:
+    scale, zero_point = details["quantization"]
+    return Tensor(dtype=np.dtype(details["dtype"]).name, scale=float(scale), zero_point=int(zero_point))
+
+
+def _histogram(ops: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(ops.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _tensor(tensor: Tensor) -> str:
+    return f"{tensor.dtype}, scale {tensor.scale:.6g}, zero point {tensor.zero_point}" if tensor.scale else tensor.dtype

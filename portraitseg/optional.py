@@ -1,0 +1,19 @@
+"""Packages that only some users need: imported where they are used, with the pip line when they are missing."""
+
+import importlib
+from typing import Any
+
+
+def require(module: str, *, extra: str) -> Any:
+    """Import `module`, which comes with the extra `extra`.
+
+    Raises:
+        ImportError: with the command that installs it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f'this needs the Python package "{error.name}", which is not installed; '
+            f'install it with: pip install -c constraints.txt -e ".[{extra}]"'
+        ) from error

@@ -1,0 +1,1 @@
+"""What int8 needs beside the conversion itself."""

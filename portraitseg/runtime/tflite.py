@@ -1,0 +1,189 @@
+"""Artifacts for LiteRT (.tflite): float, or 8-bit by the tensors' own scales."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from portraitseg.card import Card, card_path
+from portraitseg.errors import InputError
+from portraitseg.image import Array, Float32, UInt8, resize, to_input
+from portraitseg.runtime.base import as_input, person
+
+Detail = dict[str, Any]  # what LiteRT says of a tensor
+
+IDENTIFIER = b"TFL3"
+"""Bytes 4 to 8 of every .tflite file (the flatbuffer's identifier)."""
+
+
+class TFLite:
+    """A .tflite file, opened: one picture tensor in, one or two classes out."""
+
+    def __init__(self, path: Path, *, threads: int = 2, card: Card | None = None) -> None:
+        """Open `path` with its own card, or with `card` for a file of another project.
+
+        Raises:
+            InputError: the file is no whole .tflite, there is no card, or the tensors are not what the card says.
+        """
+        self.interpreter = open_interpreter(path, threads=threads)
+        self.card = card if card is not None else _own_card(path)
+        self._input = picture_input(self.interpreter, path)
+        self._output, self._shape = mask_output(self.interpreter, path)
+        _check(path, self.card, self._input, self._output, self._shape[2])
+        self._table = byte_table(self._input, self.card)
+
+    def __call__(self, image: UInt8) -> Float32:
+        """See `Runtime`."""
+        if self._table is None or self.card.fit != "stretch":  # a letterbox's border is no byte of the picture
+            return self.run(to_input(image, self.card))
+        return self.run(resize(image, self.card.size))
+
+    def run(self, x: Float32 | UInt8) -> Float32:
+        """See `Runtime`."""
+        return person(self.raw(x), self.card)
+
+    def raw(self, x: Float32 | UInt8) -> Float32:
+        """Prepared input as in `run` -> the output tensor as float32 (h,w,classes), before any sigmoid or softmax."""
+        self.interpreter.set_tensor(self._input["index"], self._to_tensor(x)[None])
+        self.interpreter.invoke()
+        return dequantize(self.interpreter.get_tensor(self._output["index"]), self._output).reshape(self._shape)
+
+    def _to_tensor(self, x: Float32 | UInt8) -> Array:
+        if x.dtype != np.uint8 or self._table is None:
+            return quantize(as_input(x, self.card), self._input)
+        ordered = x[..., ::-1] if self.card.input.order == "bgr" else x
+        return np.asarray(cv2.LUT(ordered, self._table)) if self._table.size else ordered
+
+
+def open_interpreter(path: Path, *, threads: int) -> Any:
+    """Open with XNNPACK, or, where it refuses the graph, with the built-in kernels and a notice on stderr.
+
+    LiteRT checks the structure of the file itself (truncated files and random bytes raise), so only the identifier is looked at here.
+
+    Returns:
+        An `Interpreter` whose tensors are allocated.
+
+    Raises:
+        InputError: the file is no whole .tflite, or holds operators that LiteRT does not have.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    with path.open("rb") as file:
+        head = file.read(8)
+    if head[4:] != IDENTIFIER:
+        raise InputError(f'{path} is not a .tflite file: bytes 4 to 8 must be "TFL3", got {head[4:]!r}; copy it again or export again')
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    try:
+        try:
+            interpreter = Interpreter(str(path), num_threads=threads)
+            interpreter.allocate_tensors()
+        except RuntimeError as refusal:
+            interpreter = Interpreter(str(path), num_threads=threads, experimental_op_resolver_type=plain)
+            interpreter.allocate_tensors()
+            print(f"notice: XNNPACK refuses {path.name}; the slower built-in kernels run it ({_line(refusal)})", file=sys.stderr)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"LiteRT cannot open {path}: {_line(error)}; copy the file again or export again") from error
+    return interpreter
+
+
+def picture_input(interpreter: Any, path: Path) -> Detail:
+    """The one input tensor, [1,height,width,3 or 4].
+
+    Raises:
+        InputError: there are several inputs, or the one is no picture of a fixed size.
+    """
+    details = interpreter.get_input_details()
+    shape = list(details[0]["shape"])
+    fixed = len(shape) == 4 and shape[0] == 1 and shape[3] in (3, 4) and min(details[0]["shape_signature"][1:]) > 0
+    if len(details) != 1 or not fixed:
+        found = ", ".join(str([int(side) for side in detail["shape_signature"]]) for detail in details)
+        raise InputError(f"{path} must take one picture [1,height,width,3 or 4] of a fixed size, but takes {found}; export it so")
+    return dict(details[0])
+
+
+def mask_output(interpreter: Any, path: Path) -> tuple[Detail, tuple[int, int, int]]:
+    """The first output tensor that can be a mask, and its height, width and classes; flattened ones count.
+
+    Raises:
+        InputError: no output has one or two classes.
+    """
+    _, height, width, _ = (int(side) for side in picture_input(interpreter, path)["shape"])
+    details = interpreter.get_output_details()
+    for detail in details:
+        shape = [int(side) for side in detail["shape"]]
+        if len(shape) == 4 and shape[0] == 1 and shape[3] in (1, 2):
+            return dict(detail), (shape[1], shape[2], shape[3])
+        classes, rest = divmod(int(np.prod(shape)), height * width)
+        if classes in (1, 2) and not rest:
+            return dict(detail), (height, width, classes)
+    found = ", ".join(str([int(side) for side in detail["shape"]]) for detail in details)
+    raise InputError(f"{path} must give one or two classes for each of its {height}x{width} pixels, but gives {found}")
+
+
+def quantize(values: Float32, detail: Detail) -> Array:
+    """Real values -> the numbers of a tensor: themselves if it is float, else value / scale + zero point, rounded."""
+    dtype = detail["dtype"]
+    if dtype == np.float32:
+        return values
+    scale, zero = detail["quantization"]
+    limits = np.iinfo(dtype)
+    return np.asarray(np.clip(np.round(values / scale + zero), limits.min, limits.max), dtype)
+
+
+def dequantize(numbers: Array, detail: Detail) -> Float32:
+    """The inverse of `quantize`, but for the rounding."""
+    values = np.asarray(numbers, np.float32)
+    if detail["dtype"] == np.float32:
+        return values
+    scale, zero = detail["quantization"]
+    return np.asarray((values - zero) * scale, np.float32)
+
+
+def byte_table(detail: Detail, card: Card) -> Array | None:
+    """How the bytes of a picture become the numbers of an 8-bit input tensor, without any float arithmetic at run time.
+
+    Returns:
+        (1,256,3), channels in the card's order; empty where the card's io is uint8 and the bytes themselves are the numbers to within
+        one step, that is, the scale is about 1 / std and the zero point about mean; None for a float tensor. In that case rounding
+        would only lose bits: with a mean of 127.5 and a zero point of 127 or 128 every byte falls between two numbers.
+    """
+    if detail["dtype"] == np.float32 or card.channels != 3:
+        return None
+    steps = np.arange(256, dtype=np.float32)[:, None]  # 256,1
+    mean, std = (np.asarray(values, np.float32) for values in (card.input.mean, card.input.std))
+    # 256,3; written like the usual x / 127.5 - 1, since at the bytes that fall between two numbers the float rounding decides
+    table = quantize(steps / std - mean / std, detail)
+    if card.io == "uint8" and detail["dtype"] == np.uint8 and np.abs(table - steps).max() <= 1:
+        return np.empty(0, np.uint8)
+    return table[None]
+
+
+def _own_card(path: Path) -> Card:
+    if not card_path(path).is_file():
+        raise InputError(
+            f"{path} has no card ({card_path(path).name} beside it), so its input range is not known; "
+            "copy the card too, or for a model of another project say --input-range 0..1, -1..1, 0..255 or imagenet"
+        )
+    return Card.load(card_path(path))
+
+
+def _check(path: Path, card: Card, source: Detail, output: Detail, classes: int) -> None:
+    """Compare the tensors with the card, and refuse data types that cannot be fed."""
+    for detail in (source, output):
+        kind, scale = detail["dtype"], detail["quantization"][0]
+        if kind not in (np.float32, np.uint8, np.int8) or (kind != np.float32 and not scale > 0):
+            name = np.dtype(kind).name
+            raise InputError(
+                f"{path}: tensor {detail['name']!r} is {name}, scale {scale}; allowed are float32, and uint8 or int8 with a scale"
+            )
+    came = (*(int(side) for side in source["shape"][1:]), classes)
+    said = (*card.size, card.channels, card.classes)
+    if came != said:
+        raise InputError(f"{path} has height, width, channels, classes {came}, its card says {said}; is this the card of another file?")
+
+
+def _line(error: BaseException) -> str:
+    """The message in one line."""
+    return " ".join(str(error).split())

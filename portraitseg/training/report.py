@@ -1,0 +1,68 @@
+"""What a run leaves to look at: log.csv, TensorBoard events, curves.png, sheet.png."""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from portraitseg import image, sheet
+from portraitseg.card import Card
+from portraitseg.data.sources import Source
+from portraitseg.files import atomic
+from portraitseg.optional import require
+
+
+class Log:
+    """The run's table, as CSV and as TensorBoard events."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
+
+    def write(self, history: list[dict[str, Any]]) -> None:
+        """Rewrite log.csv and curves.png, and append the last epoch's numbers to the events."""
+        with atomic(self.folder / "log.csv") as temporary, temporary.open("w", newline="") as file:
+            table = csv.DictWriter(file, fieldnames=list(history[-1]))
+            table.writeheader()
+            table.writerows(history)
+        with self.writer.as_default(step=history[-1]["epoch"]):
+            for key, value in history[-1].items():
+                if isinstance(value, float):
+                    tf.summary.scalar(key, value)
+        self.writer.flush()
+        draw_curves(history, self.folder / "curves.png")
+
+
+def draw_curves(history: list[dict[str, Any]], path: Path) -> None:
+    """Training loss and validation IoU over the epochs, as PNG."""
+    require("matplotlib", extra="train").use("Agg")
+    plt = require("matplotlib.pyplot", extra="train")
+    epochs = [row["epoch"] for row in history]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    left.plot(epochs, [row["loss"] for row in history], marker=".")
+    left.set(title="training loss", xlabel="epoch")
+    for key, label in (("val_miou", "mIoU"), ("val_iou", "IoU of the person")):
+        right.plot(epochs, [row[key] for row in history], marker=".", label=label)
+    right.set(title="validation, percent", xlabel="epoch")
+    right.legend()
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    with atomic(path) as temporary:
+        figure.savefig(temporary, dpi=110)
+    plt.close(figure)
+
+
+def draw_sheet(source: Source, card: Card, probs: Iterable[tuple[int, np.ndarray]], path: Path, *, rows: int = 12) -> None:
+    """A contact sheet of validation pictures, evenly drawn: picture, truth, prediction, cut-out."""
+    chosen = set(np.linspace(0, len(source) - 1, min(rows, len(source))).round().astype(int).tolist())
+    lines, labels = [], []
+    for index, prob in probs:
+        if index in chosen:
+            picture, mask = source.load(index)
+            lines.append(sheet.row(picture, mask, image.from_prob(prob, mask.shape, card.fit)))
+            labels.append(source.name(index))
+    image.write(path, sheet.grid(lines, columns=2, labels=labels), force=True)

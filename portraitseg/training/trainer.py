@@ -1,0 +1,288 @@
+"""The training loop: phases of epochs, validation at full mask resolution, and an interruption that loses nothing."""
+
+import hashlib
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+from tqdm import tqdm
+
+from portraitseg import archs, checkpoint, image, losses
+from portraitseg.card import Card
+from portraitseg.data import pipeline
+from portraitseg.data.augment import AugmentConfig
+from portraitseg.data.sources import Dataset, Source
+from portraitseg.encoders import pretrained
+from portraitseg.errors import InputError
+from portraitseg.metrics import Meter
+from portraitseg.training import schedules, state
+from portraitseg.training.config import Phase, TrainConfig
+from portraitseg.training.report import Log
+from portraitseg.training.state import Progress
+
+EVAL_BATCH = 16
+TrainStep = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+class RunStoppedError(Exception):
+    """The run was stopped by Ctrl-C or SIGTERM, and its state is saved."""
+
+
+def make_train_step(model: keras.Model, optimizer: Any, loss: losses.Loss) -> TrainStep:
+    """Compile one optimisation step.
+
+    Args:
+        model: input -> logits; its trainable variables are those of this moment.
+        optimizer: a Keras optimizer.
+        loss: (mask, logits) -> scalar.
+
+    Returns:
+        A function (x (N,H,W,C), mask (N,H,W,1) in [0,1]) -> loss, which updates the weights.
+    """
+    variables = model.trainable_variables
+    scaled = isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer)
+
+    @tf.function
+    def step(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            value = loss(mask, model(x, training=True))
+            target = optimizer.get_scaled_loss(value) if scaled else value
+        gradients = tape.gradient(target, variables)
+        if scaled:
+            gradients = optimizer.get_unscaled_gradients(gradients)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return value
+
+    return step
+
+
+def freeze(model: keras.Model, prefix: str) -> None:
+    """Freeze the layers whose name starts with `prefix` (batch norm then uses and keeps its statistics); thaw all others."""
+    for layer in model.layers:
+        layer.trainable = not (prefix and layer.name.startswith(prefix))
+
+
+def predict(model: keras.Model, card: Card, source: Source) -> Iterator[tuple[int, np.ndarray]]:
+    """Every picture's index and prob (h,w), float32 in [0,1], at the net's size."""
+
+    @tf.function
+    def prob(x: tf.Tensor) -> tf.Tensor:
+        return tf.sigmoid(losses.person_logits(model(x, training=False)))
+
+    for indices, x in pipeline.eval_batches(source, card, batch=EVAL_BATCH):
+        for index, value in zip(indices.numpy(), prob(x).numpy()[..., 0], strict=True):
+            yield int(index), value
+
+
+def validate(model: keras.Model, card: Card, source: Source) -> dict[str, float]:
+    """IoU, mIoU (percent) and MAE at the masks' own sizes."""
+    meter = Meter(boundary=False)
+    for index, prob in predict(model, card, source):
+        _, mask = source.load(index)
+        meter.add(source.name(index), image.from_prob(prob, mask.shape, card.fit), mask)
+    return meter.summary()
+
+
+class Trainer:
+    """One run in one folder: `fit` trains to the end or until interrupted, and a later Trainer with resume=True goes on."""
+
+    def __init__(self, config: TrainConfig, dataset: Dataset, folder: Path, *, resume: bool = False) -> None:
+        self.config, self.dataset, self.folder = config, dataset, folder
+        self.phases = config.phases()
+        keras.mixed_precision.set_global_policy(config.precision)
+        keras.utils.set_random_seed(config.seed)
+        options = {} if config.decoder is None else {"decoder": config.decoder}
+        card = archs.new_card(config.arch, wm=config.wm, size=config.size, classes=config.classes, **options)
+        self.card = replace(card, data=config.data_names, licence=config.licence, training=config.as_json())
+        self.model = archs.build(self.card)
+        for layer in self.model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = config.bn_momentum
+        if config.pretrained and not resume:
+            encoder = archs.find(config.arch).encoder
+            pretrained.load_pretrained(self.model, config.pretrained, encoder=encoder, wm=self.card.wm)
+        self.loss = losses.weighted(losses.parse(config.loss))
+        self.stop_requested = False
+        self.progress = Progress(data=_fingerprint(dataset.train))
+        self.saved = self._load_state() if resume else None
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the best validation mIoU."""
+        return self.folder / "best.h5"
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint after the last epoch."""
+        return self.folder / "last.h5"
+
+    @property
+    def state_path(self) -> Path:
+        """What `--resume` reads."""
+        return self.folder / "last.state.npz"
+
+    def fit(self) -> Card:
+        """Train to the last epoch, or until early stopping.
+
+        Returns:
+            The best checkpoint's card.
+
+        Raises:
+            RunStoppedError: by Ctrl-C or SIGTERM, after saving.
+            InputError: the loss is not finite.
+        """
+        total = self.config.total_epochs
+        steps = self._steps_per_epoch()
+        log = Log(self.folder)
+        bar = tqdm(total=total * steps, initial=self.progress.epoch * steps + self.progress.step, unit="step", dynamic_ncols=True)
+        with bar, _signals(self):
+            previous = None
+            while self.progress.epoch < total and not self._exhausted():
+                phase, first = self._phase_at(self.progress.epoch)
+                if phase is not previous:
+                    self._enter(phase)
+                    previous = phase
+                bar.set_description(f"epoch {self.progress.epoch + 1}/{total} ({phase.name})")
+                self._epoch(phase, first, steps, bar)
+                log.write(self.progress.history)
+                bar.write(_summary_line(self.progress.history[-1], total))
+        return checkpoint.read_card(self.best)
+
+    def _load_state(self) -> state.Saved:
+        saved = state.load(self.state_path)
+        if saved.progress.data != self.progress.data:
+            raise InputError(f"the training pictures changed since {self.folder} was started; put them back, or start a new run")
+        self.progress = saved.progress
+        saved.restore_model(self.model)
+        return saved
+
+    def _steps_per_epoch(self) -> int:
+        pictures = min(len(self.dataset.train), self.config.samples or len(self.dataset.train))
+        return max(1, pictures // self.config.batch)
+
+    def _phase_at(self, epoch: int) -> tuple[Phase, int]:
+        """The phase of an epoch and the phase's first epoch."""
+        first = 0
+        for phase in self.phases:
+            if epoch < first + phase.epochs:
+                return phase, first
+            first += phase.epochs
+        raise IndexError(epoch)
+
+    def _exhausted(self) -> bool:
+        return bool(self.config.patience) and self.progress.plateau.stale >= self.config.patience
+
+    def _enter(self, phase: Phase) -> None:
+        """Freeze as the phase says and start a fresh optimizer, or the saved one when the run was resumed inside the phase."""
+        freeze(self.model, phase.frozen)
+        optimizer = keras.optimizers.Adam(phase.lr)
+        if self.config.precision == "mixed_float16":
+            optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
+        optimizer.build(self.model.trainable_variables)
+        if self.saved is not None:
+            _, first = self._phase_at(self.progress.epoch)
+            if self.progress.epoch > first or self.progress.step:
+                self.saved.restore_optimizer(optimizer)
+        self.optimizer = optimizer
+        self.step = make_train_step(self.model, optimizer, self.loss)
+
+    def _epoch(self, phase: Phase, first: int, steps: int, bar: Any) -> None:
+        progress, started = self.progress, time.monotonic()
+        if self.saved is not None and progress.step:
+            self.saved.restore_generator()
+        else:
+            tf.random.get_global_generator().reset_from_seed(hash((self.config.seed, progress.epoch)) & 0x7FFFFFFF)
+        self.saved = None
+        for indices, x, mask in self._batches():
+            lr = self._learning_rate(phase, (progress.epoch - first) * steps + progress.step, phase.epochs * steps)
+            self.optimizer.learning_rate = lr
+            value = float(self.step(x, mask))
+            if not math.isfinite(value):
+                raise InputError(self._not_finite(value, indices.numpy(), lr))
+            progress.losses.append(value)
+            progress.step += 1
+            bar.update()
+            bar.set_postfix(loss=f"{np.mean(progress.losses[-50:]):.4f}", lr=f"{lr:.1e}", refresh=False)
+            if self.stop_requested:
+                progress.seconds += time.monotonic() - started
+                state.save(self.state_path, self.model, self.optimizer, progress)
+                raise RunStoppedError
+        self._finish_epoch(phase, lr, started)
+
+    def _batches(self) -> Any:
+        return pipeline.train_batches(
+            self.dataset.train,
+            self.card,
+            batch=self.config.batch,
+            seed=self.config.seed,
+            epoch=self.progress.epoch,
+            augment=AugmentConfig(level=self.config.augment),
+            skip=self.progress.step,
+            limit=self.config.samples,
+        )
+
+    def _learning_rate(self, phase: Phase, step: int, total: int) -> float:
+        scale = self.progress.plateau.scale if self.config.schedule == "plateau" else 1.0
+        return phase.lr * scale * schedules.factor(self.config.schedule, step, total, self.config.warmup)
+
+    def _finish_epoch(self, phase: Phase, lr: float, started: float) -> None:
+        """Validate, keep the best, log, save."""
+        progress = self.progress
+        metrics = validate(self.model, self.card, self.dataset.val)
+        improved = progress.plateau.update(metrics["miou"], patience=self.config.plateau_patience, factor=self.config.plateau_factor)
+        progress.seconds += time.monotonic() - started
+        row = {"epoch": progress.epoch + 1, "phase": phase.name, "lr": lr, "loss": float(np.mean(progress.losses))}
+        row |= {f"val_{key}": value for key, value in metrics.items()}
+        progress.history.append({**row, "seconds": round(progress.seconds, 1)})
+        progress.epoch, progress.step, progress.losses = progress.epoch + 1, 0, []
+        card = replace(self.card, metrics={**metrics, "epoch": progress.epoch})
+        if improved:
+            checkpoint.save(self.model, card, self.best)
+        checkpoint.save(self.model, card, self.last)
+        state.save(self.state_path, self.model, self.optimizer, progress)
+
+    def _not_finite(self, value: float, indices: np.ndarray, lr: float) -> str:
+        names = ", ".join(self.dataset.train.name(int(index)) for index in indices)
+        return (
+            f"the loss became {value} at epoch {self.progress.epoch + 1}, step {self.progress.step + 1}, learning rate {lr:.2e}; "
+            f"pictures of that batch: {names}. Lower --lr or check those pictures; checkpoints up to the last epoch are in {self.folder}"
+        )
+
+
+def _summary_line(row: dict[str, Any], total: int) -> str:
+    return (
+        f"epoch {row['epoch']:>3}/{total}  loss {row['loss']:.4f}  val mIoU {row['val_miou']:.2f}  IoU {row['val_iou']:.2f}  "
+        f"MAE {row['val_mae']:.4f}  lr {row['lr']:.1e}  {row['seconds'] / 60:.1f} min"
+    )
+
+
+def _fingerprint(source: Source) -> str:
+    names = "\n".join(source.name(index) for index in range(len(source)))
+    return hashlib.sha256(names.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _signals(trainer: Trainer) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the run after the running step; a second Ctrl-C ends it at once."""
+
+    def request(number: int, frame: FrameType | None) -> None:
+        if trainer.stop_requested:
+            raise KeyboardInterrupt
+        trainer.stop_requested = True
+        print("\nstopping after this step; once more to stop at once", flush=True)
+
+    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
