@@ -39,12 +39,13 @@ class Settings:
     """How to measure."""
 
     threads: int = 2
+    """Of the CPU."""
     warmups: int = 10
     """Runs before the measured ones, in each process."""
     runs: int = 100
     """Measured runs of each artifact, all rounds together."""
     input_range: str = ""
-    """For artifacts without a card: what 0 to 255 is scaled to, a name of `runtime.foreign.RANGES`."""
+    """For artifacts without a card: what 0 to 255 is scaled to, one of 0..1, -1..1, 0..255 and imagenet."""
 
     def check(self) -> None:
         """Refuse numbers that measure nothing.

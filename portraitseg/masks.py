@@ -45,26 +45,41 @@ def is_palette(path: Path) -> bool:
     return head.startswith(b"\x89PNG") and head[25:] == b"\x03"
 
 
-def palette_labels(path: Path) -> UInt8:
-    """Read the indices (H,W) of a palette PNG.
-
-    Raises:
-        ImportError: Pillow is not installed.
-    """
-    return np.asarray(require("PIL.Image", extra="train").open(path), np.uint8)
-
-
 def from_palette(path: Path) -> UInt8:
     """A palette of greys holds the mask's values; a coloured one marks labels: 0 is background, 255 (void) half, the rest person.
 
     Raises:
         ImportError: Pillow is not installed.
     """
-    labels = palette_labels(path)
-    palette = require("PIL.Image", extra="train").open(path).getpalette("RGB")
-    colours = np.zeros((256, 3), np.uint8)
-    colours[: len(palette) // 3] = np.reshape(palette, (-1, 3))
-    used = colours[np.unique(labels)]
-    if (used == used[:, :1]).all() and used.max() > 0:
+    labels, colours = _indexed(path)
+    if _is_grey(labels, colours):
         return spread(colours[labels, 0])
     return np.where(labels == 0, 0, np.where(labels == VOID, 127, 255)).astype(np.uint8)
+
+
+def person_labels(path: Path) -> set[int]:
+    """The labels of a coloured palette that `from_palette` takes for the person; none for any other file.
+
+    Raises:
+        ImportError: Pillow is not installed.
+    """
+    if not is_palette(path):
+        return set()
+    labels, colours = _indexed(path)
+    return set() if _is_grey(labels, colours) else set(np.unique(labels).tolist()) - {0, VOID}
+
+
+def _indexed(path: Path) -> tuple[UInt8, UInt8]:
+    """A palette PNG's indices (H,W), which OpenCV does not give, and its colours (256,3)."""
+    with require("PIL.Image", extra="train").open(path) as picture:
+        labels = np.asarray(picture, np.uint8)
+        palette = np.reshape(picture.getpalette("RGB"), (-1, 3))
+    colours = np.zeros((256, 3), np.uint8)
+    colours[: len(palette)] = palette
+    return labels, colours
+
+
+def _is_grey(labels: UInt8, colours: UInt8) -> bool:
+    """Whether the colours in use are greys; a palette that is black throughout was never filled in and says nothing."""
+    used = colours[np.unique(labels)]
+    return bool((used == used[:, :1]).all() and used.any())

@@ -90,6 +90,12 @@ def format_table(rows: Sequence[Row]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def _cell(value: str | int | float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
 def write_csv(rows: Sequence[Row], path: Path) -> None:
     """One line each, unrounded; a column each field of `Row`."""
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
@@ -123,27 +129,21 @@ def _label(figure: Any, axes: Any, points: Sequence[tuple[float, float]], names:
     """Name each point, with a line to it, at the nearest place where the name covers no other name and no point."""
     figure.draw_without_rendering()
     taken = [axes.transData.transform(point) for point in points]
+    style = {"textcoords": "offset points", "va": "center", "fontsize": 8}
     boxes: list[Any] = []
     for point, name in zip(points, names, strict=True):
         for dx, dy, side in _places():
-            note = axes.annotate(
-                name,
-                point,
-                (dx, dy),
-                textcoords="offset points",
-                ha=side,
-                va="center",
-                fontsize=8,
-                arrowprops={"arrowstyle": "-", "alpha": 0.3},
-            )
+            note = axes.annotate(name, point, (dx, dy), ha=side, **style)
             box = note.get_window_extent().padded(2)
             inside = figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
             if inside and not any(box.overlaps(other) for other in boxes) and not any(box.contains(*place) for place in taken):
                 break
             note.remove()
-        else:
-            note = axes.annotate(name, point, (8, 0), textcoords="offset points", va="center", fontsize=8)
+        else:  # no room anywhere: better over another name than missing
+            note, dy = axes.annotate(name, point, (8, 0), **style), 0
         boxes.append(note.get_window_extent().padded(2))
+        if dy:
+            axes.annotate("", point, (dx, dy), arrowprops={"arrowstyle": "-", "alpha": 0.3}, **style)
 
 
 def _places() -> list[tuple[int, int, str]]:

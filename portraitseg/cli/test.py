@@ -40,8 +40,8 @@ class Config:
     model: Path = DEFAULT_MODEL
     """An artifact with its card beside it."""
     background: str = "white"
-    """What stands behind the person in the composite: a colour (a name, '#rrggbb' or 'r,g,b'), "blur" (the photo's own background, blurred), or
-    a picture, cropped to cover the photo. A picture named like a colour is given as ./red."""
+    """What stands behind the person in the composite: a colour (a name, '#rrggbb' or 'r,g,b'), "blur" (the photo's own background,
+    blurred) or a picture, cropped to cover the photo; a picture that is named like a colour is given as ./red."""
     out: Path = Path("runs/test")
     """Folder for the results."""
     threads: int = 2

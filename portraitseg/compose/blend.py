@@ -1,7 +1,7 @@
 """Alpha blending: cut-out, composite, and backgrounds to put behind the person.
 
-An alpha (H,W) is float32 in [0,1] or its 8-bit form, uint8 0..255. Work goes through bands of rows, so that a picture of 100 megapixels needs
-no float copy of itself.
+An alpha (H,W) is float32 in [0,1] or its 8-bit form, uint8 0..255. Work goes through bands of rows, so that a picture of
+100 megapixels needs no float copy of itself.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def soft_alpha(prob: Float32, *, low: float = 0.1, high: float = 0.9) -> UInt8:
 
 
 def blend(image: UInt8, alpha: Alpha, background: UInt8) -> UInt8:
-    """alpha * image + (1 - alpha) * background, on the stored (gamma-coded) values as picture editors do by default.
+    """Mix alpha * image + (1 - alpha) * background, on the stored (gamma-coded) values, as picture editors do by default.
 
     Args:
         image: RGB (H,W,3).

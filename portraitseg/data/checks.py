@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from portraitseg import image, masks
@@ -74,7 +73,7 @@ def check_masks(pairs: Sequence[Pair]) -> list[str]:
     """Look at the values of some masks; say so when they hold nothing, everything, faint values or several labels."""
     sample = pairs[:: max(1, len(pairs) // SAMPLE)]
     lines = _values(sample) and _values(pairs)  # what holds for the sample is said only if it holds for all
-    return lines + _labels([pair.mask for pair in sample])
+    return lines + _labels(sample)
 
 
 def _alpha(pair: Pair) -> UInt8:
@@ -133,9 +132,8 @@ def _values(pairs: Sequence[Pair]) -> list[str]:
     return []
 
 
-def _labels(paths: Iterable[Path]) -> list[str]:
-    labels = {int(label) for path in paths if masks.is_palette(path) for label in np.unique(masks.palette_labels(path))}
-    labels -= {0, masks.VOID}
+def _labels(pairs: Iterable[Pair]) -> list[str]:
+    labels = {label for pair in pairs if pair.mask != pair.image for label in masks.person_labels(pair.mask)}
     if len(labels) < 2:
         return []
     return [f"warning: the palette masks have several labels, {listed(map(str, labels))}; each but 0 counts as the person"]

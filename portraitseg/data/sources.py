@@ -94,7 +94,7 @@ def open_data(data: Path | None, val: Path | None = None, *, val_fraction: float
     train, lines = check_pairs(found.pairs.get("train") or found.all(), data)
     if val is None:
         held, more = check_pairs(found.pairs[_held_out(found)], data)
-        more += _unused(data, found, "train", _held_out(found))
+        more += check_masks(held) + _unused(data, found, "train", _held_out(found))
     else:
         held, more = find_pairs(val)
         more += _unused(data, found, "train") if "train" in found.pairs else []

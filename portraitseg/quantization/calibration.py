@@ -22,9 +22,9 @@ def draw(total: int, count: int, *, seed: int) -> list[int]:
     """
     if total <= count:
         return list(range(total))
-    edges = np.linspace(0, total, count + 1)
-    offsets = np.random.default_rng(seed).random(count)
-    return [int(low + (high - low) * offset) for low, high, offset in zip(edges[:-1], edges[1:], offsets, strict=True)]
+    edges = np.arange(count + 1) * total // count
+    offsets = np.random.default_rng(seed).random(count) * np.diff(edges)
+    return [int(low + offset) for low, offset in zip(edges[:-1], offsets, strict=True)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,7 +54,7 @@ class TFLite:
         if x.dtype != np.uint8 or self._table is None:
             return quantize(as_input(x, self.card), self._input)
         ordered = x[..., ::-1] if self.card.input.order == "bgr" else x
-        return np.asarray(cv2.LUT(ordered, self._table)) if self._table.size else ordered
+        return np.asarray(cv2.LUT(ordered, self._table))
 
 
 def open_interpreter(path: Path, *, threads: int) -> Any:
@@ -70,8 +70,11 @@ def open_interpreter(path: Path, *, threads: int) -> Any:
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    with path.open("rb") as file:
-        head = file.read(8)
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; give a .tflite file") from error
     if head[4:] != IDENTIFIER:
         raise InputError(f'{path} is not a .tflite file: bytes 4 to 8 must be "TFL3", got {head[4:]!r}; copy it again or export again')
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
@@ -84,7 +87,9 @@ def open_interpreter(path: Path, *, threads: int) -> Any:
             interpreter.allocate_tensors()
             print(f"notice: XNNPACK refuses {path.name}; the slower built-in kernels run it ({_line(refusal)})", file=sys.stderr)
     except (RuntimeError, ValueError) as error:
-        raise InputError(f"LiteRT cannot open {path}: {_line(error)}; copy the file again or export again") from error
+        raise InputError(
+            f"LiteRT cannot open {path}: {_line(error)}; copy it again, export again, or give the file from before the Edge TPU's compiler"
+        ) from error
     return interpreter
 
 
@@ -144,19 +149,23 @@ def dequantize(numbers: Array, detail: Detail) -> Float32:
 def byte_table(detail: Detail, card: Card) -> Array | None:
     """How the bytes of a picture become the numbers of an 8-bit input tensor, without any float arithmetic at run time.
 
+    Where the card's io says that the tensor is made of raw bytes (less 128 for int8), and its scale is 1 / std and its zero point the
+    mean to within one step, every byte is its own number. Rounding would only lose bits: with a mean of 127.5, which no zero point
+    can be, every byte falls between two numbers.
+
     Returns:
-        (1,256,3), channels in the card's order; empty where the card's io is uint8 and the bytes themselves are the numbers to within
-        one step, that is, the scale is about 1 / std and the zero point about mean; None for a float tensor. In that case rounding
-        would only lose bits: with a mean of 127.5 and a zero point of 127 or 128 every byte falls between two numbers.
+        (1,256,3), channels in the card's order; None for a float tensor.
     """
-    if detail["dtype"] == np.float32 or card.channels != 3:
+    kind = np.dtype(detail["dtype"])
+    if kind == np.float32 or card.channels != 3:
         return None
     steps = np.arange(256, dtype=np.float32)[:, None]  # 256,1
     mean, std = (np.asarray(values, np.float32) for values in (card.input.mean, card.input.std))
     # 256,3; written like the usual x / 127.5 - 1, since at the bytes that fall between two numbers the float rounding decides
     table = quantize(steps / std - mean / std, detail)
-    if card.io == "uint8" and detail["dtype"] == np.uint8 and np.abs(table - steps).max() <= 1:
-        return np.empty(0, np.uint8)
+    raw = steps + np.iinfo(detail["dtype"]).min
+    if card.io == kind.name and np.abs(table - raw).max() <= 1:
+        table = np.repeat(raw, 3, axis=1).astype(kind)
     return table[None]
 
 

@@ -15,10 +15,15 @@ def cosine(step: int, total: int) -> float:
 
 
 def factor(schedule: str, step: int, total: int, warmup_steps: int) -> float:
-    """Factor of a phase's learning rate at 0-based `step` of `total`; the warm-up takes a tenth of a short phase at most."""
+    """Factor of a phase's learning rate at 0-based `step` of `total`.
+
+    Along a cosine the warm-up takes a tenth of the phase at most. The other schedules do not depend on `total`, so that a finished
+    run can be resumed with more epochs as if it had never ended.
+    """
+    if schedule != "cosine":
+        return warmup(step, warmup_steps)
     warm = min(warmup_steps, total // 10)
-    shape = cosine(step - warm, total - warm) if schedule == "cosine" and step > warm else 1.0
-    return shape * warmup(step, warm)
+    return cosine(max(0, step - warm), total - warm) * warmup(step, warm)
 
 
 @dataclass

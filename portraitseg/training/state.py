@@ -81,5 +81,5 @@ def load(path: Path) -> Saved:
         return Saved(arrays, Progress(**{**raw, "plateau": Plateau(**raw["plateau"])}))
     except FileNotFoundError as error:
         raise InputError(f"no run to resume: {path} is missing; a run writes it at the end of its first epoch") from error
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is broken ({error}); start the run again with --force") from error

@@ -67,17 +67,16 @@ def test_macs_are_the_published_ones(arch, wm, options, millions):
 
 @pytest.mark.parametrize(("arch", "options"), variants())
 def test_logits_have_the_pictures_size_at_several_sizes(arch, options):
-    for size in (64, 96, 160):
-        for classes in (1, 2):
-            model = archs.build(archs.new_card(arch, size=size, classes=classes, **options))
-            assert model.output_shape == (None, size, size, classes)
-            assert model.output_names == ["logits"]
+    for size, classes in ((32, 1), (96, 2), (160, 1)):
+        model = archs.build(archs.new_card(arch, size=size, classes=classes, **options))
+        assert model.output_shape == (None, size, size, classes)
+        assert model.output_names == ["logits"]
 
 
 @pytest.mark.parametrize(("arch", "options"), variants())
 def test_every_trainable_weight_gets_a_gradient(arch, options):
-    model = archs.build(archs.new_card(arch, size=64, **options))
-    x = tf.random.stateless_normal((2, 64, 64, 3), seed=(1, 2))
+    model = archs.build(archs.new_card(arch, size=32, **options))
+    x = tf.random.stateless_normal((2, 32, 32, 3), seed=(1, 2))
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(model(x, training=True) ** 2)
     gradients = tape.gradient(loss, model.trainable_variables)

@@ -26,7 +26,14 @@ def found(root: Path, split: str = "") -> dict[str, tuple[str, str]]:
 
 @pytest.mark.parametrize(
     ("images", "masks"),
-    [("images", "masks"), ("img", "labels"), ("imgs", "annotations"), ("image", "mask"), ("photos", "matte"), ("JPEGImages", "SegmentationClass")],
+    [
+        ("images", "masks"),
+        ("img", "labels"),
+        ("imgs", "annotations"),
+        ("image", "mask"),
+        ("photos", "matte"),
+        ("JPEGImages", "SegmentationClass"),
+    ],
 )
 def test_two_folders_with_equal_stems(tmp_path: Path, images: str, masks: str) -> None:
     put(tmp_path, f"{images}/a.jpg", f"{images}/b.png", f"{masks}/a.png", f"{masks}/b.png")

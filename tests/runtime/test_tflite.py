@@ -58,6 +58,8 @@ def folder(tmp_path_factory):
     (root / "uint8.tflite").write_bytes(convert(io="uint8"))
     (root / "uint8_wide.tflite").write_bytes(convert(io="uint8", low=-1.0, high=3.0))
     (root / "int8.tflite").write_bytes(convert(io="int8"))
+    (root / "uint8_symmetric.tflite").write_bytes(convert(io="uint8", low=-1.0))
+    (root / "int8_symmetric.tflite").write_bytes(convert(io="int8", low=-1.0))
     return root
 
 
@@ -93,19 +95,26 @@ def test_an_8_bit_net_gives_what_numpy_gives_to_within_its_steps(folder, name, o
     np.testing.assert_allclose(runtime(PICTURE), expected(PICTURE, spec), atol=step + 1.5 / 256)
 
 
-def test_bytes_are_fed_as_they_are_where_the_scale_is_the_cards(folder):
-    from ai_edge_litert.interpreter import Interpreter
+@pytest.mark.parametrize(("name", "spec"), [("uint8", UNIT), ("int8", UNIT), ("uint8_symmetric", SYMMETRIC), ("int8_symmetric", SYMMETRIC)])
+def test_bytes_are_fed_as_they_are_where_the_tensor_is_made_of_them(folder, name, spec):
+    kind = name.partition("_")[0]
+    runtime = open_artifact(folder / f"{name}.tflite", card=a_card(input=spec, io=kind))
+    np.testing.assert_allclose(runtime(PICTURE), expected(PICTURE, spec), atol=3 / 256)
+    source = runtime.interpreter.get_input_details()[0]
+    fed = runtime.interpreter.get_tensor(source["index"])[0].astype(int)
+    np.testing.assert_array_equal(fed, PICTURE if kind == "uint8" else PICTURE.astype(int) - 128)
 
-    runtime = open_artifact(folder / "uint8.tflite", card=a_card(io="uint8"))
-    direct = Interpreter(str(folder / "uint8.tflite"))
-    direct.allocate_tensors()
-    source, output = direct.get_input_details()[0], direct.get_output_details()[0]
-    direct.set_tensor(source["index"], PICTURE[None])
-    direct.invoke()
-    scale, zero = output["quantization"]
-    wanted = (direct.get_tensor(output["index"])[0, ..., 0].astype(np.float32) - zero) * scale
-    np.testing.assert_array_equal(runtime(PICTURE), wanted)
-    np.testing.assert_array_equal(runtime.interpreter.get_tensor(source["index"])[0], PICTURE)
+
+def test_a_foreign_8_bit_file_is_fed_by_exact_rounding(folder):
+    path = folder / "uint8_symmetric.tflite"
+    runtime = open_artifact(path, card=foreign_card(path, input_range="-1..1"))
+    runtime(PICTURE)
+    source = runtime.interpreter.get_input_details()[0]
+    scale, zero = source["quantization"]
+    x = PICTURE.astype(np.float32) / 127.5 - 1
+    wanted = np.clip(np.round(x / scale + zero), 0, 255)
+    assert (wanted != PICTURE).any()  # else this would show nothing
+    np.testing.assert_array_equal(runtime.interpreter.get_tensor(source["index"])[0], wanted)
 
 
 @pytest.mark.parametrize("name", ["uint8_wide", "int8"])

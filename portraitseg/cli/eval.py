@@ -1,0 +1,106 @@
+"""Score a checkpoint or an artifact on pictures with masks: IoU of the person, mIoU of both classes, MAE, boundary F."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tyro.conf import Positional
+
+from portraitseg import image
+from portraitseg.card import Card, card_path
+from portraitseg.data.sources import Folder, find_pairs
+from portraitseg.errors import InputError
+from portraitseg.evaluate import Evaluation, evaluate, worst_sheet, write_rows
+from portraitseg.files import atomic, refuse_existing
+from portraitseg.runtime import Runtime, foreign_card, open_artifact
+
+DECIMALS = {"iou": 2, "miou": 2, "mae": 4, "boundary_f": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings of one evaluation."""
+
+    model: Positional[Path]
+    """A .tflite or a checkpoint (.h5), with its card (.json) beside it."""
+    data: Path
+    """A folder or a CSV of pictures with masks, found as in training; of one with train/ and val/ inside, val/ alone is used."""
+    out: Path | None = None
+    """Folder for metrics.json, pictures.csv and worst.png; runs/eval/MODEL-DATA if left out."""
+    worst: int = 12
+    """How many of the pictures with the lowest IoU to draw in worst.png; 0 for none."""
+    threads: int = 2
+    """Threads of the CPU for the net itself."""
+    force: bool = False
+    """Overwrite an earlier result."""
+    input_range: Literal["0..1", "-1..1", "0..255", "imagenet"] | None = None
+    """For a .tflite of another project, which has no card: what the bytes 0 to 255 are scaled to."""
+    channel_order: Literal["rgb", "bgr"] | None = None
+    """For a .tflite without a card; rgb if left out."""
+    output: Literal["auto", "prob", "logits"] | None = None
+    """For a .tflite without a card: what it gives; auto, if left out, looks at the numbers that come out."""
+    fit: Literal["stretch", "letterbox"] | None = None
+    """For a .tflite without a card: how a picture is made to fit; stretch if left out."""
+
+
+def run(config: Config) -> int:
+    """Score, print the figures, write the files."""
+    if config.worst < 0:
+        raise InputError(f"--worst must be 0 or more, got {config.worst}")
+    out = config.out if config.out is not None else Path("runs/eval") / f"{_label(config.model)}-{config.data.resolve().stem}"
+    table, pictures, worst = out / "metrics.json", out / "pictures.csv", out / "worst.png"
+    written = [table, pictures, worst] if config.worst else [table, pictures]
+    for path in written:
+        refuse_existing(path, force=config.force)
+    runtime = _open(config)
+    pairs, report = find_pairs(config.data)
+    source = Folder(pairs)
+    print("\n".join(report))
+    result = evaluate(runtime, source)
+    print(_figures(config, runtime.card, result))
+    write_rows(pictures, result.rows, force=config.force)
+    if config.worst:
+        image.write(worst, worst_sheet(runtime, source, result, config.worst), force=config.force)
+    _write_json(table, config, result)
+    print("\n".join(f"wrote {path}" for path in written))
+    return 0
+
+
+def _open(config: Config) -> Runtime:
+    """Open the model with its own card, or with one made from the flags where it has none."""
+    given = {"order": config.channel_order, "output": config.output, "fit": config.fit}
+    options = {key: value for key, value in given.items() if value is not None}
+    if config.input_range is None and not options:
+        return open_artifact(config.model, threads=config.threads)
+    card = card_path(config.model)
+    if card.exists():
+        raise InputError(f"{card} says how {config.model.name} is fed; leave out --input-range, --channel-order, --output and --fit")
+    if config.model.suffix.lower() != ".tflite" or config.input_range is None:
+        return open_artifact(config.model, threads=config.threads)  # which says what is missing
+    return open_artifact(config.model, threads=config.threads, card=foreign_card(config.model, input_range=config.input_range, **options))
+
+
+def _label(model: Path) -> str:
+    """A name for the results: best.h5 and last.h5 are called after their folder."""
+    return f"{model.resolve().parent.name}-{model.stem}" if model.suffix == ".h5" else model.stem
+
+
+def _figures(config: Config, card: Card, result: Evaluation) -> str:
+    height, width = card.size
+    rows = {
+        "model": f"{config.model} ({height}x{width} {card.input.order.upper()}, {card.fit}, {card.classes}-class {card.output})",
+        "pictures": f"{len(result.rows)} of {config.data}" + (f", {len(result.skipped)} broken ones left out" if result.skipped else ""),
+        "IoU of the person": f"{result.summary['iou']:.2f} %",
+        "mIoU of both classes": f"{result.summary['miou']:.2f} %",
+        "MAE": f"{result.summary['mae']:.4f}",
+        "boundary F": f"{result.summary['boundary_f']:.2f} %",
+    }
+    return "\n".join(f"{name:<22}{text}" for name, text in rows.items())
+
+
+def _write_json(path: Path, config: Config, result: Evaluation) -> None:
+    values: dict[str, Any] = {key: round(value, DECIMALS[key]) for key, value in result.summary.items()}
+    values |= {"pictures": len(result.rows), "skipped": result.skipped, "model": str(config.model), "data": str(config.data)}
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,130 @@
+import csv
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from portraitseg.card import UNIT, Card, card_path
+from portraitseg.cli import main
+
+SIZE = (16, 16)
+
+
+@pytest.fixture(scope="module")
+def net():
+    """Bytes of a .tflite: prob = sigmoid(40 * red - 20), hence red is person."""
+    import tensorflow as tf
+
+    class Net(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((1, *SIZE, 3), tf.float32)])
+        def call(self, x):
+            return tf.sigmoid(tf.nn.conv2d(x, np.array([40.0, 0, 0], np.float32).reshape(1, 1, 3, 1), 1, "VALID") - 20.0)
+
+    net = Net()
+    return tf.lite.TFLiteConverter.from_concrete_functions([net.call.get_concrete_function()], net).convert()
+
+
+@pytest.fixture
+def model(net, tmp_path):
+    path = tmp_path / "red.tflite"
+    path.write_bytes(net)
+    Card(arch="red", wm=1.0, size=SIZE, input=UNIT, output="prob").save(card_path(path))
+    return path
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Two pictures of the net's size whose upper half is the person: all of it red in `good`, the left half of it in `half`."""
+    root = tmp_path / "people"
+    mask = np.zeros(SIZE, np.uint8)
+    mask[:8] = 255
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True)
+    for name, width in (("good", 16), ("half", 8)):
+        picture = np.zeros((*SIZE, 3), np.uint8)
+        picture[:8, :width, 2] = 255  # blue, green, red
+        cv2.imwrite(str(root / "images" / f"{name}.png"), picture)
+        cv2.imwrite(str(root / "masks" / f"{name}.png"), mask)
+    return root
+
+
+def evaluate(*words):
+    return main("eval", [str(word) for word in words])
+
+
+def test_figures_rows_and_sheet(model, data, tmp_path, capsys):
+    assert evaluate(model, "--data", data, "--out", tmp_path / "out", "--worst", 1) == 0
+    values = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert values["iou"] == 75.0  # (128 + 64) / 256
+    assert values["miou"] == pytest.approx(100 * (192 / 256 + 256 / 320) / 2, abs=0.01)
+    assert values["mae"] == pytest.approx((0 + 64 / 256) / 2, abs=1e-4)
+    assert values["pictures"] == 2
+    assert set(values) >= {"boundary_f", "model", "data", "skipped"}
+    with (tmp_path / "out" / "pictures.csv").open() as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    assert [float(rows[name]["iou"]) for name in ("good", "half")] == [100, 50]
+    assert float(rows["good"]["boundary_f"]) == 100
+    sheet = cv2.imread(str(tmp_path / "out" / "worst.png"))
+    prediction = sheet[: sheet.shape[0] - 20, sheet.shape[1] // 2 : sheet.shape[1] * 3 // 4]  # the third of four panels, without the label
+    assert (prediction > 250).all(-1).mean() == pytest.approx(0.25, abs=0.03)  # `half`, the worst
+    out = capsys.readouterr().out
+    assert "75.00 %" in out
+    assert "worst.png" in out
+
+
+def test_without_out_the_results_are_named_after_model_and_data(model, data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert evaluate(model, "--data", data, "--worst", 0) == 0
+    assert sorted(path.name for path in (tmp_path / "runs/eval/red-people").iterdir()) == ["metrics.json", "pictures.csv"]
+
+
+def test_an_earlier_result_is_kept_unless_forced(model, data, tmp_path, capsys):
+    words = (model, "--data", data, "--out", tmp_path, "--worst", 0)
+    (tmp_path / "pictures.csv").write_text("mine")
+    assert evaluate(*words) == 2
+    assert "--force" in capsys.readouterr().err
+    assert (tmp_path / "pictures.csv").read_text() == "mine"
+    assert evaluate(*words, "--force") == 0
+    assert (tmp_path / "pictures.csv").read_text().startswith("name,iou")
+
+
+def test_a_file_of_another_project_needs_its_input_range(model, data, tmp_path, capsys):
+    assert evaluate(model, "--data", data, "--out", tmp_path / "a", "--input-range", "0..1") == 2
+    assert "red.json says how" in capsys.readouterr().err
+    card_path(model).unlink()
+    assert evaluate(model, "--data", data, "--out", tmp_path / "a") == 2
+    assert "--input-range" in capsys.readouterr().err
+    assert evaluate(model, "--data", data, "--out", tmp_path / "a", "--input-range", "0..1") == 0
+    assert json.loads((tmp_path / "a" / "metrics.json").read_text())["iou"] == 75.0
+    assert evaluate(model, "--data", data, "--out", tmp_path / "b", "--input-range", "-1..1", "--output", "prob") == 0
+    assert json.loads((tmp_path / "b" / "metrics.json").read_text())["iou"] == 75.0
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.tflite", None, "no model file"),
+        ("cut.tflite", slice(0, 700), "cannot open"),
+        ("noise.tflite", b"\x93" * 900, "TFL3"),
+        ("model.bin", b"x", "suffix must be .tflite or .h5"),
+        ("empty.h5", b"", "no card"),
+    ],
+)
+def test_a_model_that_cannot_be_used_is_one_line_and_code_2(net, data, tmp_path, capsys, name, content, message):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(net[content] if isinstance(content, slice) else content)
+    assert evaluate(path, "--data", data, "--out", tmp_path / "out") == 2
+    error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(error) == 1
+    assert path.stem in error[0]
+    assert message in error[0]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_data_folder_is_named(model, tmp_path, capsys):
+    assert evaluate(model, "--data", tmp_path / "nowhere", "--out", tmp_path / "out") == 2
+    assert str(tmp_path / "nowhere") in capsys.readouterr().err
+    assert evaluate(model, "--data", tmp_path / "nowhere", "--out", tmp_path / "out", "--worst", "-1") == 2
+    assert "--worst" in capsys.readouterr().err

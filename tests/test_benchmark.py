@@ -1,0 +1,192 @@
+"""The benchmark, on a net whose prob is known: the red of each pixel."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from portraitseg import benchmark
+from portraitseg import image as pictures
+from portraitseg.benchmark import Row
+from portraitseg.card import UNIT, Card, card_path
+from portraitseg.cli import benchmark as command
+from portraitseg.cli import main
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two artifacts for 32x32 px: prob = red / 255, and prob = blue / 255."""
+    folder = tmp_path_factory.mktemp("models")
+    return [convert(folder / "red.tflite", [1.0, 0.0, 0.0]), convert(folder / "blue.tflite", [0.0, 0.0, 1.0])]
+
+
+def convert(path: Path, weights: list[float]) -> Path:
+    """Write an artifact and its card: prob = weighted sum of red, green and blue, each in [0,1]."""
+    import tensorflow as tf
+
+    kernel = tf.constant(weights, shape=(1, 1, 3, 1))
+    net = tf.function(lambda x: tf.nn.conv2d(x, kernel, 1, "SAME"), input_signature=[tf.TensorSpec((1, 32, 32, 3))])
+    path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([net.get_concrete_function()]).convert())
+    Card(arch=path.stem, wm=1.0, size=(32, 32), input=UNIT, output="prob").save(card_path(path))
+    return path
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Pictures whose left half is red, with masks of the left quarter."""
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[:, :32, 0] = 255
+    mask = np.zeros((64, 64), np.uint8)
+    mask[:, :16] = 255
+    for name in ("a.png", "b.png"):
+        pictures.write(tmp_path / "data/images" / name, image)
+        pictures.write(tmp_path / "data/masks" / name, mask)
+    return tmp_path / "data"
+
+
+def read_rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "benchmark.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_rows(models: list[Path], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    arguments = [*map(str, models), "--data", str(data), "--runs", "3", "--warmups", "1", "--threads", "1", "--out", str(out)]
+    assert main("benchmark", arguments) == 0
+    rows = read_rows(out)
+    assert [row["model"] for row in rows] == ["red.tflite", "blue.tflite"]
+    for path, row in zip(models, rows, strict=True):
+        assert (row["threads"], row["warmups"], row["runs"], row["partitions"]) == ("1", "1", "3", "1")
+        assert row["device"]
+        assert float(row["load_ms"]) > 0
+        assert 0 < float(row["p50_ms"]) <= float(row["p90_ms"])
+        assert float(row["file_mb"]) == pytest.approx(path.stat().st_size / 2**20)
+        assert 20 < float(row["peak_mb"]) < 200  # its own: this process, with TensorFlow in it, has far more
+    # red finds half of the picture where a quarter is true: person 1/4 of 1/2, background 1/2 of 3/4
+    assert float(rows[0]["iou"]) == pytest.approx(50)
+    assert float(rows[0]["miou"]) == pytest.approx(100 * (1 / 2 + 2 / 3) / 2)
+    # blue finds nothing: person 0, background 3/4 of the whole
+    assert float(rows[1]["iou"]) == 0
+    assert float(rows[1]["miou"]) == pytest.approx(100 * (0 + 3 / 4) / 2)
+    table = capsys.readouterr().out
+    assert all(word in table for word in ("p50 ms", "peak MB", "partitions", "mIoU", "red.tflite", "58.33"))
+    assert cv2.imread(str(out / "benchmark.png")).std() > 0
+
+
+def test_without_data_and_without_matplotlib(
+    models: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(module: str, *, extra: str) -> Any:
+        raise ImportError(f"pip install {module} of {extra}")
+
+    monkeypatch.setattr(command, "require", missing)
+    assert main("benchmark", [str(models[0]), "--runs", "1", "--out", str(tmp_path)]) == 0
+    shown = capsys.readouterr()
+    assert "IoU" not in shown.out
+    assert "pip install matplotlib.figure of plot" in shown.err
+    assert [row["iou"] for row in read_rows(tmp_path)] == [""]
+    assert not (tmp_path / "benchmark.png").exists()
+
+
+def test_plot_without_accuracy(tmp_path: Path) -> None:
+    fields: dict[str, Any] = {
+        "device": "a machine",
+        "threads": 1,
+        "warmups": 1,
+        "runs": 9,
+        "load_ms": 1.0,
+        "peak_mb": 80.0,
+        "partitions": 1,
+    }
+    rows = [Row(model=f"net-{i}.tflite", p50_ms=1 + i / 100, p90_ms=2.0, file_mb=1.0, **fields) for i in range(6)]
+    command.draw(rows, tmp_path / "plot.png")
+    assert cv2.imread(str(tmp_path / "plot.png")).std() > 0
+
+
+def test_names_in_the_plot_do_not_overlap(tmp_path: Path) -> None:
+    figure_module = pytest.importorskip("matplotlib.figure")
+    figure = figure_module.Figure(figsize=(9, 6))
+    axes = figure.add_subplot()
+    points = [(1.0 + 0.001 * i, 1.0) for i in range(8)] + [(2.0, 2.0)]
+    axes.scatter(*zip(*points, strict=True))
+    command._label(figure, axes, points, [f"a-rather-long-name-{i}" for i in range(9)])
+    boxes = [text.get_window_extent() for text in axes.texts if text.get_text()]  # the lines are texts too
+    assert len(boxes) == 9
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_all_artifacts_take_their_turn_in_each_round() -> None:
+    a, b = Path("a"), Path("b")
+    assert list(benchmark._plan([a, b], 3)) == [(a, 1), (b, 1), (b, 1), (a, 1), (a, 1), (b, 1)]
+    shares = [runs for path, runs in benchmark._plan([a, b], 103) if path == b]
+    assert sum(shares) == 103
+    assert len(shares) == benchmark.ROUNDS
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"TFL3" * 50, ["bad.tflite"]), (None, ["bad.tflite", "no model file"])],
+)
+def test_a_broken_artifact_stops_it_before_anything_is_measured(
+    content: bytes | None, words: list[str], models: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(benchmark, "_measure_apart", lambda *_: pytest.fail("measured"))
+    if content:
+        (tmp_path / "bad.tflite").write_bytes(content)
+    assert main("benchmark", [str(models[0]), str(tmp_path / "bad.tflite"), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert all(word in error for word in words)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["no model", "models/*.tflite"]),
+        (["x.h5"], ["x.h5", "export"]),
+        (["MODEL", "--runs", "0"], ["runs 0", "at least 1"]),
+        (["MODEL", "--threads", "0"], ["threads 0", "at least 1"]),
+        (["MODEL", "--data", "nowhere"], ["nowhere"]),
+    ],
+)
+def test_errors(arguments: list[str], words: list[str], models: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = [str(models[0]) if word == "MODEL" else word for word in arguments]
+    assert main("benchmark", [*given, "--out", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert all(word in error for word in words)
+
+
+def test_results_are_not_overwritten(models: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "benchmark.csv").write_text("precious")
+    assert main("benchmark", [str(models[0]), "--out", str(tmp_path)]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert (tmp_path / "benchmark.csv").read_text() == "precious"
+
+
+def test_a_foreign_artifact_needs_its_input_range(models: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    foreign = tmp_path / "foreign.tflite"
+    foreign.write_bytes(models[0].read_bytes())
+    assert main("benchmark", [str(foreign), "--runs", "1", "--out", str(tmp_path)]) == 2
+    assert "--input-range" in capsys.readouterr().err
+    assert main("benchmark", [str(foreign), "--runs", "1", "--input-range", "0..1", "--out", str(tmp_path)]) == 0
+    assert len(read_rows(tmp_path)) == 1
+
+
+def test_a_failing_process_is_reported(models: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setattr(benchmark, "check", lambda *_: None)
+    (tmp_path / "gone.tflite").write_bytes(b"")
+    assert main("benchmark", [str(tmp_path / "gone.tflite"), "--runs", "1", "--out", str(tmp_path)]) == 2
+    assert "gone.tflite" in capsys.readouterr().err
+
+
+def test_summary_of_the_pipeline_takes_ratios_within_a_round() -> None:
+    from portraitseg.cli.benchmark_pipeline import Round, summary
+
+    # The machine halves its speed after the first round: 48 / 50, the ratio of the medians, would compare different rounds.
+    rounds = [Round(pipeline=900, step=100, both=90), Round(pipeline=450, step=50, both=40), Round(pipeline=400, step=50, both=48)]
+    lines = [line.split() for line in summary(rounds)]
+    assert [line[-2] for line in lines[:3]] == ["450.0", "50.0", "48.0"]
+    assert [line[-1] for line in lines[3:]] == ["9.00", "0.90"]

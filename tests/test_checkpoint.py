@@ -1,0 +1,106 @@
+"""Checkpoints: what was saved comes back, and nothing else is accepted or executed."""
+
+import dataclasses
+
+import h5py
+import numpy as np
+import pytest
+import tf_keras as keras
+
+from portraitseg import archs, checkpoint
+from portraitseg.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    card = archs.new_card("munet_mnv2_transition", size=64)
+    model = archs.build(card)
+    random = np.random.default_rng(0)
+    model.set_weights([random.uniform(0.5, 1.5, value.shape) for value in model.get_weights()])
+    path = tmp_path_factory.mktemp("checkpoint") / "best.h5"
+    checkpoint.save(model, card, path)
+    return model, card, path
+
+
+def copy(saved, folder, **changes):
+    """The checkpoint in another folder, its card changed."""
+    _, card, path = saved
+    target = folder / "best.h5"
+    target.write_bytes(path.read_bytes())
+    dataclasses.replace(card, **changes).save(target.with_suffix(".json"))
+    return target
+
+
+def test_comes_back_bit_identical(saved):
+    model, card, path = saved
+    loaded, loaded_card = checkpoint.load(path)
+    assert loaded_card == card
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), loaded.get_weights(), strict=True))
+
+
+def test_a_whole_keras_model_file_gives_its_weights(saved, tmp_path):
+    model, card, _ = saved
+    model.save(tmp_path / "model.h5")
+    card.save(tmp_path / "model.json")
+    loaded, _ = checkpoint.load(tmp_path / "model.h5")
+    assert np.array_equal(loaded.get_weights()[0], model.get_weights()[0])
+
+
+@pytest.mark.parametrize("arch", ["munet_mnv3", "munet_mnv2"])
+def test_another_arch_is_refused(saved, tmp_path, arch):
+    with pytest.raises(InputError, match="does not hold the weights of"):
+        checkpoint.load(copy(saved, tmp_path, arch=arch, options={"decoder": "deconv"} if arch == "munet_mnv2" else {}))
+
+
+def test_another_width_is_refused(saved, tmp_path):
+    with pytest.raises(InputError, match="does not hold the weights of munet_mnv2_transition-wm050-64: layer"):
+        checkpoint.load(copy(saved, tmp_path, wm=0.5))
+
+
+@pytest.mark.parametrize("keep", [0, 100, 5000, 200_000])
+def test_truncated(saved, tmp_path, keep):
+    path = copy(saved, tmp_path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(InputError, match="not a whole HDF5 file"):
+        checkpoint.load(path)
+
+
+def test_not_hdf5(saved, tmp_path):
+    path = copy(saved, tmp_path)
+    path.write_bytes(np.random.default_rng(0).bytes(10_000))
+    with pytest.raises(InputError, match="not a whole HDF5 file"):
+        checkpoint.load(path)
+
+
+def test_code_in_a_file_is_never_run(saved, tmp_path):
+    """A Keras file whose Lambda layer, were it rebuilt, would write a file."""
+    _, card, _ = saved
+    marker = tmp_path / "executed"
+    image = keras.Input((64, 64, 3))
+    out = keras.layers.Lambda(lambda x, path=str(marker): (open(path, "w").close(), x)[1])(image)  # noqa: PTH123, SIM115
+    keras.Model(image, out).save(tmp_path / "evil.h5")
+    marker.unlink(missing_ok=True)
+    card.save(tmp_path / "evil.json")
+    with pytest.raises(InputError, match="does not hold the weights"):
+        checkpoint.load(tmp_path / "evil.h5")
+    assert not marker.exists()
+
+
+def test_pickled_objects_in_a_file_are_never_read(saved, tmp_path):
+    _, card, _ = saved
+    with h5py.File(tmp_path / "pickle.h5", "w") as file:
+        file["enc_Conv1"] = np.frombuffer(b"cos\nsystem\n(S'false'\ntR.", np.uint8)
+    card.save(tmp_path / "pickle.json")
+    with pytest.raises(InputError):
+        checkpoint.load(tmp_path / "pickle.h5")
+
+
+def test_missing_card_missing_file_wrong_suffix(saved, tmp_path):
+    path = copy(saved, tmp_path)
+    path.with_suffix(".json").unlink()
+    with pytest.raises(InputError, match=r"no card .*best\.json"):
+        checkpoint.load(path)
+    with pytest.raises(InputError, match="no checkpoint"):
+        checkpoint.load(tmp_path / "other.h5")
+    with pytest.raises(InputError, match=r"ends in \.h5"):
+        checkpoint.load(saved[2].with_suffix(".json"))
