@@ -97,7 +97,7 @@ def write(path: Path, image: UInt8, *, force: bool = False) -> None:
             f"cannot write {path}: {image.shape[1]}x{image.shape[0]} px is too large for {suffix}; make it smaller or write a .png"
         )
     with atomic(path) as temporary:
-        temporary.write_bytes(data.tobytes())
+        temporary.write_bytes(memoryview(data))
 
 
 def resize(image: Array, size: tuple[int, int]) -> Array:
@@ -131,8 +131,8 @@ def fit_mask(mask: UInt8, size: tuple[int, int], fit: str) -> UInt8:
 def from_prob(prob: Float32, size: tuple[int, int], fit: str) -> Float32:
     """Undo the fit: a net's prob (h,w) at the picture's own size (H,W), bilinear, in [0,1]."""
     rows, columns = _box(size, (prob.shape[0], prob.shape[1]), fit)
-    out = cv2.resize(prob[rows, columns], size[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.asarray(np.clip(out, 0, 1), np.float32)
+    out = np.asarray(cv2.resize(prob[rows, columns], size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.clip(out, 0, 1, out=out)
 
 
 def _fit(image: UInt8, size: tuple[int, int], fit: str) -> tuple[UInt8, tuple[slice, slice]]:

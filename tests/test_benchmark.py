@@ -1,7 +1,10 @@
 """The benchmark, on a net whose prob is known: the red of each pixel."""
 
 import csv
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -180,6 +183,25 @@ def test_a_failing_process_is_reported(models: list[Path], tmp_path: Path, monke
     (tmp_path / "gone.tflite").write_bytes(b"")
     assert main("benchmark", [str(tmp_path / "gone.tflite"), "--runs", "1", "--out", str(tmp_path)]) == 2
     assert "gone.tflite" in capsys.readouterr().err
+
+
+def test_rate_of_the_pipeline_leaves_out_the_warm_up_and_stops_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    from portraitseg.cli import benchmark_pipeline as pipeline
+
+    clock, closed = [0.0], []
+    monkeypatch.setattr(pipeline, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+
+    def batches() -> Iterator[tuple[float, None]]:
+        """The first ones come slowly, the later ones four a second."""
+        try:
+            for number in itertools.count():
+                clock[0] += 7.0 if number < pipeline.WARMUP_BATCHES else 0.25
+                yield clock[0], None
+        finally:
+            closed.append(True)
+
+    assert pipeline._rate(batches(), lambda _: None, 2.0) == 4.0
+    assert closed == [True]
 
 
 def test_summary_of_the_pipeline_takes_ratios_within_a_round() -> None:

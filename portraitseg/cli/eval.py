@@ -9,7 +9,7 @@ from tyro.conf import Positional
 
 from portraitseg import image
 from portraitseg.card import Card, card_path
-from portraitseg.data.sources import Folder, find_pairs
+from portraitseg.data.sources import Folder, Source, find_pairs, open_data
 from portraitseg.errors import InputError
 from portraitseg.evaluate import Evaluation, evaluate, worst_sheet, write_rows
 from portraitseg.files import atomic, refuse_existing
@@ -24,8 +24,9 @@ class Config:
 
     model: Positional[Path]
     """A .tflite or a checkpoint (.h5), with its card (.json) beside it."""
-    data: Path
-    """A folder or a CSV of pictures with masks, found as in training; of one with train/ and val/ inside, val/ alone is used."""
+    data: Path | None = None
+    """A folder or a CSV of pictures with masks, found as in training; of one with train/ and val/ inside, val/ alone is used.
+    If left out: the validation pictures of the checkpoint's own training run."""
     out: Path | None = None
     """Folder for metrics.json, pictures.csv and worst.png; runs/eval/MODEL-DATA if left out."""
     worst: int = 12
@@ -48,14 +49,13 @@ def run(config: Config) -> int:
     """Score, print the figures, write the files."""
     if config.worst < 0:
         raise InputError(f"--worst must be 0 or more, got {config.worst}")
-    out = config.out if config.out is not None else Path("runs/eval") / f"{_label(config.model)}-{config.data.resolve().stem}"
+    out = config.out if config.out is not None else Path("runs/eval") / f"{_label(config.model)}-{_data_name(config)}"
     table, pictures, worst = out / "metrics.json", out / "pictures.csv", out / "worst.png"
     written = [table, pictures, worst] if config.worst else [table, pictures]
     for path in written:
         refuse_existing(path, force=config.force)
     runtime = _open(config)
-    pairs, report = find_pairs(config.data)
-    source = Folder(pairs)
+    source, report = _pictures(config.data, runtime.card)
     print("\n".join(report))
     result = evaluate(runtime, source)
     print(_figures(config, runtime.card, result))
@@ -81,6 +81,22 @@ def _open(config: Config) -> Runtime:
     return open_artifact(config.model, threads=config.threads, card=foreign_card(config.model, input_range=config.input_range, **options))
 
 
+def _pictures(data: Path | None, card: Card) -> tuple[Source, list[str]]:
+    """The pictures to score on, and the lines to print about them."""
+    if data is not None:
+        pairs, report = find_pairs(data)
+        return Folder(pairs), report
+    if card.data != ("synthetic",) and not card.training.get("data"):
+        raise InputError("this model's card names no folder of pictures (only a checkpoint's does); give --data DIR")
+    folder, val = (Path(path) if path else None for path in (card.training.get("data"), card.training.get("val")))
+    dataset = open_data(folder, val, seed=int(card.training.get("seed", 0)))
+    return dataset.val, dataset.report
+
+
+def _data_name(config: Config) -> str:
+    return config.data.resolve().stem if config.data else "val"
+
+
 def _label(model: Path) -> str:
     """A name for the results: best.h5 and last.h5 are called after their folder."""
     return f"{model.resolve().parent.name}-{model.stem}" if model.suffix == ".h5" else model.stem
@@ -90,7 +106,7 @@ def _figures(config: Config, card: Card, result: Evaluation) -> str:
     height, width = card.size
     rows = {
         "model": f"{config.model} ({height}x{width} {card.input.order.upper()}, {card.fit}, {card.classes}-class {card.output})",
-        "pictures": f"{len(result.rows)} of {config.data}" + (f", {len(result.skipped)} broken ones left out" if result.skipped else ""),
+        "pictures": f"{len(result.rows)} of {_where(config)}" + (f", {len(result.skipped)} broken ones left out" if result.skipped else ""),
         "IoU of the person": f"{result.summary['iou']:.2f} %",
         "mIoU of both classes": f"{result.summary['miou']:.2f} %",
         "MAE": f"{result.summary['mae']:.4f}",
@@ -99,8 +115,12 @@ def _figures(config: Config, card: Card, result: Evaluation) -> str:
     return "\n".join(f"{name:<22}{text}" for name, text in rows.items())
 
 
+def _where(config: Config) -> str:
+    return str(config.data) if config.data else "the training run's validation pictures"
+
+
 def _write_json(path: Path, config: Config, result: Evaluation) -> None:
     values: dict[str, Any] = {key: round(value, DECIMALS[key]) for key, value in result.summary.items()}
-    values |= {"pictures": len(result.rows), "skipped": result.skipped, "model": str(config.model), "data": str(config.data)}
+    values |= {"pictures": len(result.rows), "skipped": result.skipped, "model": str(config.model), "data": _where(config)}
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

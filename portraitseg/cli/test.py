@@ -16,12 +16,12 @@ import numpy as np
 import tyro
 
 from portraitseg import image as pictures
+from portraitseg.card import card_path
 from portraitseg.compose import blend
 from portraitseg.compose.colours import allowed, find_colour
 from portraitseg.errors import InputError
 from portraitseg.files import refuse_existing
-from portraitseg.runtime import open_artifact
-from portraitseg.runtime.base import Runtime, predict
+from portraitseg.runtime import Runtime, foreign_card, open_artifact, predict
 
 SAMPLE = Path(__file__).parents[1] / "assets" / "astronaut.jpg"
 DEFAULT_MODEL = Path(__file__).parents[2] / "models" / "munet_mnv2_transition-wm035-256-int8.tflite"
@@ -45,6 +45,9 @@ class Config:
     out: Path = Path("runs/test")
     """Folder for the results."""
     threads: int = 2
+    """Of the CPU, for the net itself."""
+    input_range: str = ""
+    """For an artifact without a card: what 0 to 255 is scaled to, one of 0..1, -1..1, 0..255 and imagenet."""
     force: bool = False
     """Overwrite existing results."""
 
@@ -65,7 +68,9 @@ def run(config: Config) -> int:
     background = _background(config.background)
     if not config.model.exists():
         raise InputError(f"no model {config.model}; give one with --model FILE.tflite (`portraitseg export` makes them)")
-    runtime = open_artifact(config.model, threads=config.threads)
+    foreign = config.input_range and not card_path(config.model).is_file()
+    card = foreign_card(config.model, input_range=config.input_range) if foreign else None
+    runtime = open_artifact(config.model, threads=config.threads, card=card)
     if config.photo.is_dir():
         return _run_folder(jobs, runtime, background, config.out)
     job = jobs[0]

@@ -49,7 +49,8 @@ def _started(config: Config) -> tuple[TrainConfig, Path]:
     if config.quick:
         base = replace(base, **QUICK)
     names = base.data_names or (base.data.resolve().name if base.data else "synthetic",)
-    base = replace(base, data_names=names)
+    folders = {key: value.resolve() for key, value in (("data", base.data), ("val", base.val)) if value}
+    base = replace(base, data_names=names, **folders)
     return base, base.out / (base.name or f"{base.arch}-{names[0]}")
 
 
@@ -91,18 +92,18 @@ def _fit(trainer: "Trainer") -> int:
         return 130
     model, card = checkpoint.load(trainer.best)
     report.draw_sheet(trainer.dataset.val, card, predict(model, card, trainer.dataset.val), trainer.folder / "sheet.png")
-    print(_closing(trainer, card.metrics["miou"], str(card.training["data"])))
+    print(_closing(trainer, card.metrics["miou"]))
     return 0
 
 
-def _closing(trainer: "Trainer", miou: float, data: str) -> str:
-    where = "" if data == "None" else f" --data {data}"
+def _closing(trainer: "Trainer", miou: float) -> str:
+    folder = trainer.folder
     return "\n".join(
         [
-            f"\nbest validation mIoU {miou:.2f}; look at {trainer.folder / 'sheet.png'} and {trainer.folder / 'curves.png'}",
+            f"\nbest validation mIoU {miou:.2f}; look at {folder / 'sheet.png'} and {folder / 'curves.png'}",
             "next:",
-            f"  python eval.py {trainer.best}{where}",
+            f"  python eval.py {trainer.best}",
             f"  python export.py {trainer.best} --quant int8",
-            f"  python test.py PHOTO.jpg --model {trainer.best.parent / trainer.card.name}-int8.tflite",
+            f"  python test.py PHOTO.jpg --model {folder / trainer.card.name}-int8.tflite",
         ]
     )

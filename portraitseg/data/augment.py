@@ -1,7 +1,6 @@
 """Augmentation with albumentations: a picture and its mask under one geometry, then the picture's colours, blur and noise."""
 
 import random
-import threading
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -44,7 +43,9 @@ class Augment:
         """
         self.size, self.config, self.fit = size, config, fit
         self.border = np.zeros(3, np.uint8) if border is None else border
-        self._local = threading.local()
+        # albumentations keeps random state and parameters in its objects, and building them takes 2 ms: each call borrows a chain.
+        # threading.local would not do: to Python, every call from tf.data comes from a new thread.
+        self._idle: list[Any] = []
 
     def __call__(self, image: UInt8, mask: UInt8, seed: int) -> tuple[UInt8, UInt8]:
         """Augment one sample; a pure function of its arguments.
@@ -59,28 +60,29 @@ class Augment:
         """
         if self.config.level == "none":
             return image, mask
-        transforms = self._transforms()
+        try:
+            transforms = self._idle.pop()
+        except IndexError:
+            transforms = self._build()
         # Compose.set_random_seed would give every transform the same numbers: the rare ones would come all together or not at all.
         transforms.set_random_state(np.random.default_rng(seed), random.Random(seed))
         sample = transforms(image=image, mask=mask)
+        self._idle.append(transforms)
         return sample["image"], sample["mask"]
 
-    def _transforms(self) -> Any:
-        """This thread's transforms: albumentations keeps random state and parameters in the objects."""
-        transforms = getattr(self._local, "transforms", None)
-        if transforms is None:
-            config, strength = self.config, STRENGTH[self.config.level]
-            chain = [Warp(self.size, strength * config.geometry, self.fit, self.border)]
-            chain += _colour(strength * config.colour) if config.colour else []
-            chain += _quality(strength * config.quality) if config.quality else []
-            transforms = self._local.transforms = A.Compose(chain, is_check_shapes=False)  # the source's pairs are of one shape
-        return transforms
+    def _build(self) -> Any:
+        config, strength = self.config, STRENGTH[self.config.level]
+        chain = [Warp(self.size, strength * config.geometry, self.fit, self.border)]
+        chain += _colour(strength * config.colour) if config.colour else []
+        chain += _quality(strength * config.quality) if config.quality else []
+        return A.Compose(chain, is_check_shapes=False)  # the source's pairs are of one shape
 
 
 def _colour(strength: float) -> list[Any]:
+    light = A.RandomBrightnessContrast(0.3 * strength, 0.2 * strength, brightness_by_max=False, p=0.7)
+    gamma = A.RandomGamma((100 / (1 + 0.5 * strength), 100 * (1 + 0.5 * strength)), p=0.3)
     return [
-        A.RandomBrightnessContrast(brightness_limit=min(0.25 * strength, 0.4), contrast_limit=min(0.25 * strength, 0.4), p=0.5),
-        A.RandomGamma(gamma_limit=(100 / (1 + 0.6 * strength), 100 * (1 + 0.6 * strength)), p=0.2),
+        A.OneOf([light, gamma], p=0.6),  # both at once crush dark pictures to black
         ColourCurve(strength=strength, p=0.25),
         A.HueSaturationValue(hue_shift_limit=6 * strength, sat_shift_limit=30 * strength, val_shift_limit=0, p=0.25),
         A.ToGray(p=min(0.03 * strength, 1.0)),
@@ -92,6 +94,6 @@ def _quality(strength: float) -> list[Any]:
     longest = 3 + 2 * round(2 * strength)
     return [
         A.MotionBlur(blur_limit=(3, longest), allow_shifted=False, direction_range=(0, 0), p=0.12),
-        A.GaussNoise(std_range=(0.005 * strength, 0.04 * strength), p=0.12),
+        A.GaussNoise(std_range=(0.005 * strength, 0.03 * strength), p=0.12),
         A.ImageCompression(quality_range=(max(10, 100 - round(60 * strength)), 95), p=0.15),
     ]

@@ -85,7 +85,7 @@ class Warp(A.DualTransform):  # type: ignore[misc]
             width, height = max(1, image.shape[1] // across), max(1, image.shape[0] // down)
             image = cv2.resize(image[: height * down, : width * across], (width, height), interpolation=cv2.INTER_AREA)
             matrix = (matrix + HALF) / [[across], [down]] - HALF
-        mode = cv2.BORDER_REFLECT_101 if self.fit == "stretch" else cv2.BORDER_CONSTANT
+        mode = cv2.BORDER_REPLICATE if self.fit == "stretch" else cv2.BORDER_CONSTANT
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return np.asarray(cv2.warpAffine(image, matrix, self.size[::-1], flags=flags, borderMode=mode, borderValue=border), np.uint8)
 
@@ -99,10 +99,11 @@ def _matrix(net: Vector, view: Vector, centre: Vector, angle: float, mirror: boo
 
 
 def _person(mask: UInt8) -> Vector | None:
-    """The person's centre of gravity as (x,y) in the mask's pixels; None if the mask is empty."""
-    few = mask[::STRIDE, ::STRIDE].astype(np.float64)
-    total = few.sum()
-    if not total:
+    """A point (x,y) of the upper body, in the mask's pixels: a quarter down from the top; None if the mask is empty."""
+    few = mask[::STRIDE, ::STRIDE] > 127
+    rows = np.flatnonzero(few.any(axis=1))
+    if not rows.size:
         return None
-    x, y = few.sum(0) @ np.arange(few.shape[1]), few.sum(1) @ np.arange(few.shape[0])
-    return np.asarray((np.array([x, y]) / total + 0.5) * STRIDE)
+    upper = few[rows[0] : rows[0] + max(1, (rows[-1] - rows[0]) // 2)]
+    x, y = np.nonzero(upper)[1].mean(), rows[0] + (rows[-1] - rows[0]) / 4
+    return np.array([x + 0.5, y + 0.5]) * STRIDE

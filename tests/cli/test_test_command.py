@@ -153,6 +153,15 @@ def test_results_are_not_overwritten(model: Path, photo: Path, tmp_path: Path, c
     assert read(tmp_path / "photo-cutout.png").shape == (60, 100, 4)
 
 
+def test_a_model_of_another_project(model: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    foreign = tmp_path / "foreign.tflite"
+    foreign.write_bytes(model.read_bytes())
+    assert run(foreign, photo, "--out", tmp_path / "out") == 2
+    assert "--input-range" in capsys.readouterr().err
+    assert run(foreign, photo, "--out", tmp_path / "out", "--input-range", "0..1") == 0
+    assert (read(tmp_path / "out/photo-mask.png")[:, :46] == 255).all()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -3,6 +3,7 @@
 Outlines are (N,2) arrays of x, y in pixels, pixel centres at whole numbers; x runs right and y down.
 """
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
@@ -111,10 +112,11 @@ def strokes(size: int, lines: Sequence[Points] | Points, width: float, soft: flo
         width: in pixels.
         soft: standard deviation of a blur in pixels.
     """
-    patch, origin, mask = _sheet(size, np.concatenate(list(lines)), 2 + width + 2.5 * soft)
+    patch, origin, mask = _sheet(size, lines.reshape(-1, 2) if isinstance(lines, np.ndarray) else np.concatenate(lines), 2 + width + 2.5 * soft)
     if patch.alpha.size:
         value = min(255.0, 255.0 * max(width, 0.25))
-        cv2.polylines(mask, [_fixed(line - origin) for line in lines], False, value, max(1, round(width)), cv2.LINE_AA, SHIFT)
+        fixed = _fixed(lines - origin) if isinstance(lines, np.ndarray) else [_fixed(line - origin) for line in lines]
+        cv2.polylines(mask, list(fixed), False, value, max(1, round(width)), cv2.LINE_AA, SHIFT)
         _to_alpha(mask, patch.alpha, soft)
     return patch
 
@@ -145,25 +147,22 @@ def relief(patch: Patch, light: Points, radius: float, depth: float = 1.0) -> Fl
     bulge = cv2.GaussianBlur(cv2.resize(patch.alpha, coarse, interpolation=cv2.INTER_AREA), (0, 0), radius / step / 2)
     slope_x, slope_y = cv2.Sobel(bulge, cv2.CV_32F, 1, 0, scale=0.5), cv2.Sobel(bulge, cv2.CV_32F, 0, 1, scale=0.5)
     factor = 1.0 - (slope_x * light[0] + slope_y * light[1]) + 0.35 * depth * (bulge - 0.85)
-    lit: Float = cv2.resize(np.clip(factor, 0.35, 1.5), (width, height), interpolation=cv2.INTER_LINEAR)
+    lit: Float = cv2.resize(np.maximum(factor, 0.35), (width, height), interpolation=cv2.INTER_LINEAR)
     return lit
 
 
 def closed_curve(control: Rows | Points, steps: int = 6) -> Points:
     """A smooth closed outline through the control points (Catmull-Rom), (N,2) -> (N*steps,2)."""
     points = np.asarray(control, np.float32)
-    near = np.stack([np.roll(points, 1, 0), points, np.roll(points, -1, 0), np.roll(points, -2, 0)])
-    smooth: Points = np.tensordot(_catmull_rom(steps), near, 1).transpose(1, 0, 2).reshape(-1, 2)
+    smooth: Points = _spline(len(points), steps, True) @ points
     return smooth
 
 
 def open_curve(control: Rows | Points, steps: int = 6) -> Points:
-    """A smooth line through the control points from the first to the last, (N,2) -> ((N-1)*steps,2)."""
+    """A smooth line through the control points from the first to the last, (N,2) -> ((N-1)*steps+1,2)."""
     points = np.asarray(control, np.float32)
-    points = np.concatenate([points[:1], points, points[-1:]])
-    near = np.stack([points[:-3], points[1:-2], points[2:-1], points[3:]])
-    smooth: Points = np.tensordot(_catmull_rom(steps), near, 1).transpose(1, 0, 2).reshape(-1, 2)
-    return np.concatenate([smooth, points[-1:]])
+    smooth: Points = _spline(len(points), steps, False) @ points
+    return smooth
 
 
 def mirrored(half: Rows | Points) -> Points:
@@ -176,18 +175,17 @@ def mirrored(half: Rows | Points) -> Points:
 def ellipse(x: float, y: float, rx: float, ry: float, angle: float = 0.0) -> Points:
     """(20,2) points of an ellipse, its rx axis turned by `angle` radians."""
     ring = _ring() * np.array([rx, ry], np.float32)
-    cos, sin = np.cos(angle), np.sin(angle)
+    cos, sin = math.cos(angle), math.sin(angle)
     turned: Points = ring @ np.array([[cos, sin], [-sin, cos]], np.float32) + np.array([x, y], np.float32)
     return turned
 
 
 def capsule(start: Points, end: Points, start_radius: float, end_radius: float) -> Points:
     """The outline of a limb: two discs and what lies between them."""
-    along = np.asarray(end, np.float32) - np.asarray(start, np.float32)
-    angle = np.arctan2(along[1], along[0])
-    arc = angle + np.pi / 2 + np.linspace(0, np.pi, 7, dtype=np.float32)
-    back = np.stack([np.cos(arc), np.sin(arc)], 1)
-    outline: Points = np.concatenate([start + start_radius * back, end - end_radius * back])
+    x, y = float(end[0] - start[0]), float(end[1] - start[1])
+    length = max(math.hypot(x, y), 1e-6)
+    back = _half_ring() @ np.array([[x, y], [-y, x]], np.float32) * np.float32(1 / length)
+    outline: Points = np.concatenate([start + back * np.float32(start_radius), end - back * np.float32(end_radius)])
     return outline
 
 
@@ -198,10 +196,26 @@ def _ring() -> Points:
 
 
 @cache
-def _catmull_rom(steps: int) -> Float:
+def _half_ring() -> Points:
+    """The half of a circle that faces away from +x."""
+    angles = np.linspace(np.pi / 2, 3 * np.pi / 2, 7, dtype=np.float32)
+    return np.stack([np.cos(angles), np.sin(angles)], 1)
+
+
+@cache
+def _spline(count: int, steps: int, closed: bool) -> Float:
+    """Weights of `count` control points at every point of the curve, a row a point."""
     t = np.arange(steps, dtype=np.float32) / steps
-    weights = [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3]
-    return np.stack(weights, 1) / 2
+    weights = np.stack([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3], 1) / 2
+    spans = count if closed else count - 1
+    matrix = np.zeros((spans * steps, count), np.float32)
+    for span in range(spans):
+        for column, point in enumerate(range(span - 1, span + 3)):
+            point = point % count if closed else min(max(point, 0), count - 1)
+            matrix[span * steps : (span + 1) * steps, point] += weights[:, column]
+    if not closed:
+        matrix = np.concatenate([matrix, np.eye(count, dtype=np.float32)[-1:]])
+    return matrix
 
 
 def _fixed(points: Points) -> npt.NDArray[np.int32]:
@@ -210,11 +224,17 @@ def _fixed(points: Points) -> npt.NDArray[np.int32]:
 
 def _sheet(size: int, points: Points, margin: float) -> tuple[Patch, Points, Bytes]:
     """An empty patch around the points, where its corner lies, and a mask to draw it on."""
-    low = np.clip(np.floor(points.min(0) - margin), 0, size).astype(int)
-    high = np.clip(np.ceil(points.max(0) + margin) + 1, 0, size).astype(int)
-    rows, cols = slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
+    left, top = points.min(0).tolist()
+    right, bottom = points.max(0).tolist()
+    rows, cols = _span(top, bottom, margin, size), _span(left, right, margin, size)
     shape = (rows.stop - rows.start, cols.stop - cols.start)
-    return Patch(np.empty(shape, np.float32), rows, cols), low.astype(np.float32), np.zeros(shape, np.uint8)
+    origin = np.array([cols.start, rows.start], np.float32)
+    return Patch(np.empty(shape, np.float32), rows, cols), origin, np.zeros(shape, np.uint8)
+
+
+def _span(low: float, high: float, margin: float, size: int) -> slice:
+    start = min(max(int(low - margin), 0), size)
+    return slice(start, min(max(int(high + margin) + 2, start), size))
 
 
 def _to_alpha(mask: Bytes, alpha: Float, soft: float) -> None:

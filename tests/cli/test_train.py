@@ -1,0 +1,115 @@
+"""`train` from the command line: what it refuses, what it leaves, how it goes on."""
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from portraitseg import archs, layers
+from portraitseg.archs import ArchSpec
+from portraitseg.cli import main
+from portraitseg.training import trainer as trainer_module
+
+
+def tiny(x, *, wm, classes):
+    x = layers.relu(layers.norm(layers.conv(x, 8, 3, stride=2, name="enc_conv"), name="enc_bn"), name="enc_relu")
+    return layers.conv(layers.upsample(x, name="dec_up"), classes, 1, name="head_conv")
+
+
+@pytest.fixture(autouse=True)
+def tiny_arch(monkeypatch, tmp_path):
+    monkeypatch.setitem(archs.ARCHS, "tiny", ArchSpec(builder=tiny, size=32, wm=1.0, encoder="mobilenet_v2", paper="-"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    folder = tmp_path / "pictures"
+    random = np.random.default_rng(0)
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for number in range(24):
+        mask = np.zeros((40, 48), np.uint8)
+        cv2.circle(mask, tuple(int(v) for v in random.integers(14, 28, 2)), 10, 255, -1)
+        picture = random.integers(0, 80, (40, 48, 3)) + (mask > 0)[..., None] * 150
+        cv2.imwrite(str(folder / "images" / f"{number}.jpg"), picture.astype(np.uint8))
+        cv2.imwrite(str(folder / "masks" / f"{number}.png"), mask)
+    return folder
+
+
+def train(*words: str) -> int:
+    return main("train", ["--arch", "tiny", "--epochs", "2", "--batch", "4", *words])
+
+
+def test_what_a_run_leaves_and_says(data, capsys):
+    assert train("--data", str(data)) == 0
+    folder = Path("runs/tiny-pictures")
+    left = {path.name for path in folder.iterdir()}
+    assert {"best.h5", "best.json", "last.h5", "last.json", "config.json", "log.csv", "curves.png", "sheet.png", "tensorboard"} <= left
+    assert cv2.imread(str(folder / "sheet.png")).std() > 10
+    printed = capsys.readouterr().out
+    command = re.search(r"python eval\.py (\S+)", printed)
+    assert command
+    assert main("eval", [command[1], "--worst", "1"]) == 0
+    assert "of the training run's validation pictures" in capsys.readouterr().out
+    assert "python export.py runs/tiny-pictures/best.h5 --quant int8" in printed
+    assert "--model runs/tiny-pictures/tiny-wm100-32-int8.tflite" in printed
+
+
+def test_an_existing_run_is_not_lost(data, capsys):
+    assert train("--data", str(data)) == 0
+    before = Path("runs/tiny-pictures/best.h5").stat().st_mtime_ns
+    assert train("--data", str(data)) == 2
+    assert "--resume runs/tiny-pictures" in capsys.readouterr().err
+    assert Path("runs/tiny-pictures/best.h5").stat().st_mtime_ns == before
+    assert train("--data", str(data), "--force") == 0
+
+
+def test_stopped_and_resumed(data, capsys, monkeypatch):
+    step = trainer_module.Trainer._learning_rate
+
+    def stopping(self, phase, number, total):
+        self.stop_requested = number == 6
+        return step(self, phase, number, total)
+
+    monkeypatch.setattr(trainer_module.Trainer, "_learning_rate", stopping)
+    assert train("--data", str(data)) == 130
+    assert "python train.py --resume runs/tiny-pictures" in capsys.readouterr().out
+    assert main("train", ["--resume", "runs/tiny-pictures"]) == 0
+    assert len(Path("runs/tiny-pictures/log.csv").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--arch", "nets"], "unknown arch 'nets'; choose one of"),
+        (["--size", "100"], "multiple of 32, got 100; try 96"),
+        (["--wm", "0"], "above 0"),
+        (["--wm", "-1"], "above 0"),
+        (["--epochs", "0"], "at least 1"),
+        (["--loss", "hinge"], "bce=1,dice=0.5"),
+        (["--data", "nowhere"], "nowhere"),
+        (["--decoder", "deconv"], "tiny has no decoder"),
+        (["--pretrained", "nowhere.h5"], "no pretrained weights nowhere.h5"),
+        (["--resume", "runs/none"], "leave out --arch, --batch"),
+    ],
+)
+def test_refusals(data, capsys, words, message):
+    assert train("--data", str(data), *words) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.startswith("error: ")
+    assert not Path("runs").exists()
+
+
+def test_resume_of_nothing(capsys):
+    assert main("train", ["--resume", "runs/none"]) == 2
+    assert "no run to resume" in capsys.readouterr().err
+
+
+def test_an_unknown_flag_exits_with_2(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        train("--learning-rate", "1")
+    assert stopped.value.code == 2
