@@ -97,7 +97,7 @@ def write(path: Path, image: UInt8, *, force: bool = False) -> None:
             f"cannot write {path}: {image.shape[1]}x{image.shape[0]} px is too large for {suffix}; make it smaller or write a .png"
         )
     with atomic(path) as temporary:
-        temporary.write_bytes(memoryview(data))
+        temporary.write_bytes(data.data)
 
 
 def resize(image: Array, size: tuple[int, int]) -> Array:

@@ -41,7 +41,9 @@ def test_against_numpy_on_soft_masks():
     axes = (1, 2, 3)
     dice = (1 - (2 * (mask * prob).sum(axes) + 1) / (mask.sum(axes) + prob.sum(axes) + 1)).mean()
     assert float(losses.bce_loss(mask, logits)) == pytest.approx(bce, rel=1e-5)
-    assert float(losses.weighted({"bce": 2, "dice": 0.5})(tf.constant(mask), tf.constant(logits))) == pytest.approx(2 * bce + 0.5 * dice, rel=1e-5)
+    assert float(losses.weighted({"bce": 2, "dice": 0.5})(tf.constant(mask), tf.constant(logits))) == pytest.approx(
+        2 * bce + 0.5 * dice, rel=1e-5
+    )
 
 
 def test_two_channels_are_one_by_their_difference():

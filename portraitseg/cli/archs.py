@@ -17,7 +17,8 @@ class Config:
 
 def run(config: Config) -> int:
     """Print the table: one row for each published configuration, and the default where nothing was published."""
-    rows, notes = [], []
+    rows: list[tuple[str, ...]] = []
+    notes: list[str] = []
     for name, spec in ARCHS.items():
         for published in _variants(spec):
             rows.append(_row(name, spec, published, len(notes) + 1 if published.note else 0))

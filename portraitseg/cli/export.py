@@ -12,6 +12,7 @@ import tyro
 
 from portraitseg.card import Card, card_path
 from portraitseg.errors import InputError
+from portraitseg.export.quiet import quiet
 from portraitseg.files import atomic, refuse_existing
 from portraitseg.optional import require
 
@@ -57,12 +58,13 @@ def run(config: Config) -> int:
     Raises:
         InputError: something given cannot be used.
     """
-    require("tensorflow", extra="train")
-    from portraitseg import checkpoint
-    from portraitseg.export import deploy
-
     _check(config)
-    model, trained = checkpoint.load(config.checkpoint)
+    with quiet():  # TensorFlow's start is loud
+        require("tensorflow", extra="train")
+        from portraitseg import checkpoint
+        from portraitseg.export import deploy
+
+        model, trained = checkpoint.load(config.checkpoint)
     path = _output(config, trained)
     with _workspace(path.parent) as folder:
         dataset = _open(config, trained)
@@ -176,6 +178,12 @@ def _convert(graph: "keras.Model", card: Card, calibration: "CalibrationSet | No
         print(line)
     if card.quant == "int8":
         tflite.check_int8(report, card, io=io)
+        if io != "float" and card.input.mean[0] % 1:
+            print(
+                "note: raw RGB bytes are the input; a zero point is a whole number, so it lies half a step (of 255) beside the checkpoint's"
+            )
+        if report.partitions not in (1, None):
+            print(f"warning: XNNPACK runs this int8 file in {report.partitions} parts instead of 1: it is slower than it could be")
     return content
 
 

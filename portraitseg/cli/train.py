@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from portraitseg.data.sources import Dataset
     from portraitseg.training.trainer import Trainer
 
-QUICK = {"epochs": 2, "samples": 320, "warmup": 10}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Config(TrainConfig):
@@ -47,22 +45,21 @@ def _started(config: Config) -> tuple[TrainConfig, Path]:
     """Settings and folder of a new run."""
     base = TrainConfig(**{item.name: getattr(config, item.name) for item in fields(TrainConfig)})
     if config.quick:
-        base = replace(base, **QUICK)
+        base = replace(base, epochs=2, samples=320, warmup=10)
     names = base.data_names or (base.data.resolve().name if base.data else "synthetic",)
-    folders = {key: value.resolve() for key, value in (("data", base.data), ("val", base.val)) if value}
-    base = replace(base, data_names=names, **folders)
+    base = replace(base, data_names=names, data=base.data and base.data.resolve(), val=base.val and base.val.resolve())
     return base, base.out / (base.name or f"{base.arch}-{names[0]}")
 
 
 def _resumed(config: Config) -> tuple[TrainConfig, Path]:
     """Settings and folder of an interrupted run."""
-    assert config.resume is not None
+    folder = config.resume or Path()
     given = {item.name for item in fields(Config) if getattr(config, item.name) != item.default} - {"resume", "epochs"}
     if given:
         flags = ", ".join("--" + name.replace("_", "-") for name in sorted(given))
         raise InputError(f"--resume goes on with the run's own settings; leave out {flags}")
-    stored = TrainConfig.load(config.resume / "config.json")
-    return (stored if config.epochs is None else replace(stored, epochs=config.epochs)), config.resume
+    stored = TrainConfig.load(folder / "config.json")
+    return (stored if config.epochs is None else replace(stored, epochs=config.epochs)), folder
 
 
 def _trainer(settings: TrainConfig, dataset: "Dataset", folder: Path, config: Config) -> "Trainer":

@@ -39,7 +39,7 @@ class Augment:
             size: (h,w) of the samples.
             config: how strongly.
             fit: "stretch" or "letterbox", as the net's pictures are fitted.
-            border: RGB around a letterboxed picture; black if not given. A stretched one is mirrored at its edges instead.
+            border: RGB around a letterboxed picture; black if not given. Beyond a stretched one its edge pixels go on instead.
         """
         self.size, self.config, self.fit = size, config, fit
         self.border = np.zeros(3, np.uint8) if border is None else border
@@ -79,7 +79,7 @@ class Augment:
 
 
 def _colour(strength: float) -> list[Any]:
-    light = A.RandomBrightnessContrast(0.3 * strength, 0.2 * strength, brightness_by_max=False, p=0.7)
+    light = A.RandomBrightnessContrast(0.25 * strength, 0.2 * strength, brightness_by_max=False, p=0.7)
     gamma = A.RandomGamma((100 / (1 + 0.5 * strength), 100 * (1 + 0.5 * strength)), p=0.3)
     return [
         A.OneOf([light, gamma], p=0.6),  # both at once crush dark pictures to black

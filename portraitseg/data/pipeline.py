@@ -66,7 +66,7 @@ def train_batches(
         (index (N,) int64, x (N,h,w,C) float32 in the card's range, mask (N,h,w,1) float32 in [0,1]).
     """
     cv2.setNumThreads(1)
-    draws = epoch_draws(len(source), seed=seed, epoch=epoch, least=batch)[: max(batch, limit or len(source))]
+    draws = epoch_draws(len(source), seed=seed, epoch=epoch, least=batch)[: max(batch, len(source) if limit is None else limit)]
     change = Augment(card.size, augment, fit=card.fit, border=_border(card))
     prepare = Prepare(card)
 

@@ -17,7 +17,7 @@ NEAR, FAR = 0.5, 0.2  # the view's sides lie between 1 / (1 + NEAR) and 1 + FAR 
 ASPECT = 0.15  # by this much a view is wider or narrower, as a power of e
 ANGLE, ANGLE_LIMIT = 7.0, 20.0  # degrees: standard deviation and the most
 SHIFT = 0.06  # how far a view may reach beyond the picture, as a share of its sides
-KEEP = 0.4  # the person's centre stays within this share of the view's sides from the view's centre
+KEEP = 0.3  # the person's upper body is at most this share of the view's sides away from the view's centre
 HALF = np.array([[0, 0, 0.5]])  # from a pixel's corner to its centre
 STRIDE = 8  # mask pixels that are looked at to find the person: every eighth
 
@@ -69,22 +69,27 @@ class Warp(A.DualTransform):  # type: ignore[misc]
         return np.asarray(whole * side * (stretch, 1 / stretch))
 
     def _centre(self, picture: Vector, view: Vector, mask: UInt8 | None) -> Vector:
-        """The view's centre in the picture, 0 to W and 0 to H: anywhere that keeps it inside, but never without the person."""
+        """The view's centre, 0 to W and 0 to H: anywhere in the picture, and a little beyond, but never without the person."""
+        if not self.strength:
+            return picture / 2
         reach = np.abs(picture - view) / 2 + SHIFT * self.strength * picture
-        centre = picture / 2 + reach * (self.py_random.uniform(-1, 1), self.py_random.uniform(-1, 1)) * bool(self.strength)
+        centre = picture / 2 + reach * (self.py_random.uniform(-1, 1), self.py_random.uniform(-1, 1))
         person = None if mask is None else _person(mask)
-        return np.asarray(centre if person is None else np.clip(centre, person - KEEP * view, person + KEEP * view))
+        if person is not None:
+            centre = np.clip(centre, person - KEEP * view, person + KEEP * view)
+        return np.asarray(np.clip(centre, picture / 2 - reach, picture / 2 + reach))
 
     def _sample(self, image: UInt8, view: Vector, matrix: Vector, border: tuple[int, ...]) -> UInt8:
         """Shrink by a whole factor first, which OpenCV does fast, so that bilinear sampling skips no pixel.
 
         What is left to shrink is below 2; up to there bilinear differs from an area average by 2 of 255 levels (root mean square).
         """
-        across, down = np.maximum(1, view // np.array(self.size[::-1])).astype(int)
+        across, down = np.maximum(1, view / self.size[::-1] + 1e-6).astype(int)
         if across > 1 or down > 1:
             width, height = max(1, image.shape[1] // across), max(1, image.shape[0] // down)
             image = cv2.resize(image[: height * down, : width * across], (width, height), interpolation=cv2.INTER_AREA)
             matrix = (matrix + HALF) / [[across], [down]] - HALF
+        # Repeated edge pixels lengthen a cut-off body; a mirrored border would hang a second head over the first, and call it the person.
         mode = cv2.BORDER_REPLICATE if self.fit == "stretch" else cv2.BORDER_CONSTANT
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return np.asarray(cv2.warpAffine(image, matrix, self.size[::-1], flags=flags, borderMode=mode, borderValue=border), np.uint8)

@@ -64,8 +64,8 @@ def logits_model(model: keras.Model) -> keras.Model:
 def fold_plan(model: keras.Model) -> dict[str, str]:
     """Convolution -> the batch normalisation that can be merged into it, by layer name.
 
-    The convolution must be linear and have no other consumer, else its own output would be changed for others; both must be used
-    once. Dropout between them does not count.
+    The convolution must be linear and have no other consumer, else its output would change for others; the normalisation must be
+    called once. Dropout between them does not count.
     """
     makers: dict[int, str] = {}  # tensor -> the layer that makes it, seen through dropout
     consumers: dict[str, list[str]] = {layer.name: [] for layer in model.layers}
@@ -82,7 +82,7 @@ def fold_plan(model: keras.Model) -> dict[str, str]:
         consumers[makers[id(tensor)]].append("")  # whoever runs the net
     pairs = ((layer, consumers[layer.name]) for layer in model.layers if _takes_bn(layer))
     plan = {layer.name: names[0] for layer, names in pairs if len(names) == 1 and names[0] and _is_channel_bn(model.get_layer(names[0]))}
-    return {conv: bn for conv, bn in plan.items() if uses[conv] == uses[bn] == 1}
+    return {conv: bn for conv, bn in plan.items() if uses[bn] == 1}
 
 
 def unfolded(model: keras.Model) -> list[str]:

@@ -69,7 +69,7 @@ class Parity:
         return (
             f"mean |delta prob| {self.mean_abs:.5f} (allowed {allowed.mean_abs:g}), worst picture {self.worst_name} with "
             f"{self.worst_abs:.5f} (allowed {allowed.worst_abs:g}), IoU {self.iou_reference:.2f} -> {self.iou_artifact:.2f}: a drop of "
-            f"{self.iou_drop:.2f} points (allowed {allowed.iou_drop:g})"
+            f"{round(self.iou_drop, 2) + 0.0:.2f} points (allowed {allowed.iou_drop:g})"
         )
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from portraitseg.export.quiet import quiet
-from portraitseg.optional import require
 
 DELEGATE = "DELEGATE"
 
@@ -32,7 +31,7 @@ class Report:
     input: Tensor
     output: Tensor
     float_tensors: tuple[str, ...]
-    """Names of the float tensors, the graph's input and output not among them."""
+    """Names of the float tensors, the graph's inputs and outputs not among them."""
     ops: Mapping[str, int] | None
     """Op -> how often."""
     partitions: int | None
@@ -46,35 +45,37 @@ class Report:
         ops = unknown if self.ops is None else _histogram(self.ops)
         partitions = unknown if self.partitions is None else str(self.partitions)
         rest = f"; outside them: {_histogram(self.outside)}" if self.outside else ""
-        shown = ", ".join(self.float_tensors[:5]) + (", ..." if len(self.float_tensors) > 5 else "")
         return [
             f"size                 {self.size / 1024:,.0f} KB",
             f"input                {_tensor(self.input)}",
             f"output               {_tensor(self.output)}",
             f"ops                  {ops}",
             f"XNNPACK partitions   {partitions}{rest}",
-            f"float tensors        {len(self.float_tensors)}" + (f" ({shown})" if self.float_tensors else ""),
+            f"float tensors        {len(self.float_tensors)}",
         ]
 
 
 def inspect(content: bytes) -> Report:
-    """Look at a .tflite file with a single input and a single output."""
-    litert = require("ai_edge_litert.interpreter", extra="train")
+    """Look at a .tflite file; of several inputs or outputs the first is described."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
     with quiet():
-        plain = litert.Interpreter(
-            model_content=content, experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-        )
+        plain = Interpreter(model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
         tensors = plain.get_tensor_details()  # before allocation, which adds the kernels' scratch tensors
-        delegated = litert.Interpreter(model_content=content)
-        delegated.allocate_tensors()
-    (source,), (sink,) = plain.get_input_details(), plain.get_output_details()
-    inner = [tensor for tensor in tensors if tensor["index"] not in (source["index"], sink["index"])]
+        delegated = Interpreter(model_content=content)
+        try:
+            delegated.allocate_tensors()
+        except RuntimeError:  # XNNPACK refuses the graph: the built-in kernels run it all
+            delegated = plain
+    inputs, outputs = plain.get_input_details(), plain.get_output_details()
+    ends = {end["index"] for end in (*inputs, *outputs)}
+    floats = [tensor["name"] for tensor in tensors if tensor["index"] not in ends and np.issubdtype(tensor["dtype"], np.floating)]
     ops, nodes = _nodes(plain), _nodes(delegated)
     return Report(
         size=len(content),
-        input=_boundary(source),
-        output=_boundary(sink),
-        float_tensors=tuple(tensor["name"] for tensor in inner if np.issubdtype(tensor["dtype"], np.floating)),
+        input=_end(inputs[0]),
+        output=_end(outputs[0]),
+        float_tensors=tuple(name.split(";")[0] for name in floats),  # a fused tensor has the names of all its parts
         ops=None if ops is None else Counter(node["op_name"] for node in ops),
         partitions=None if nodes is None else sum(node["op_name"] == DELEGATE for node in nodes),
         outside=None if nodes is None else outside_ops(nodes),
@@ -113,7 +114,7 @@ def _nodes(interpreter: Any) -> list[dict[str, Any]] | None:
         return None
 
 
-def _boundary(details: Mapping[str, Any]) -> Tensor:
+def _end(details: Mapping[str, Any]) -> Tensor:
     scale, zero_point = details["quantization"]
     return Tensor(dtype=np.dtype(details["dtype"]).name, scale=float(scale), zero_point=int(zero_point))
 

@@ -51,7 +51,7 @@ def make_train_step(model: keras.Model, optimizer: Any, loss: losses.Loss) -> Tr
     variables = model.trainable_variables
     scaled = isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer)
 
-    @tf.function
+    @tf.function  # type: ignore[untyped-decorator]
     def step(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             value = loss(mask, model(x, training=True))
@@ -62,7 +62,8 @@ def make_train_step(model: keras.Model, optimizer: Any, loss: losses.Loss) -> Tr
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return value
 
-    return step
+    compiled: TrainStep = step
+    return compiled
 
 
 def freeze(model: keras.Model, prefix: str) -> None:
@@ -74,7 +75,7 @@ def freeze(model: keras.Model, prefix: str) -> None:
 def predict(model: keras.Model, card: Card, source: Source) -> Iterator[tuple[int, np.ndarray]]:
     """Every picture's index and prob (h,w), float32 in [0,1], at the net's size."""
 
-    @tf.function
+    @tf.function  # type: ignore[untyped-decorator]
     def prob(x: tf.Tensor) -> tf.Tensor:
         return tf.sigmoid(losses.person_logits(model(x, training=False)))
 
@@ -100,7 +101,7 @@ class Trainer:
         self.phases = config.phases()
         keras.mixed_precision.set_global_policy(config.precision)
         keras.utils.set_random_seed(config.seed)
-        options = {} if config.decoder is None else {"decoder": config.decoder}
+        options: dict[str, Any] = {} if config.decoder is None else {"decoder": config.decoder}
         card = archs.new_card(config.arch, wm=config.wm, size=config.size, classes=config.classes, **options)
         self.card = replace(card, data=config.data_names, licence=config.licence, training=config.as_json())
         self.model = archs.build(self.card)

@@ -1,5 +1,7 @@
 """Every arch against the published counts, and what any arch must be able to do."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,9 +16,9 @@ PUBLISHED = [(name, item) for name, spec in archs.ARCHS.items() for item in spec
 
 
 def variants() -> list[tuple[str, dict[str, str]]]:
-    return [
-        (name, {key: value}) for name, spec in archs.ARCHS.items() for key, values in spec.options.items() for value in values
-    ] + [(name, {}) for name, spec in archs.ARCHS.items() if not spec.options]
+    return [(name, {key: value}) for name, spec in archs.ARCHS.items() for key, values in spec.options.items() for value in values] + [
+        (name, {}) for name, spec in archs.ARCHS.items() if not spec.options
+    ]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +48,9 @@ def test_half_folded_count_of_the_published_file():
     """The original folded the encoder alone: 5 BNs of 512+256+128+64+32 channels keep their 4 vectors."""
     model = archs.build(archs.new_card("munet_mnv2"))
     kept = [
-        layer.count_params() for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization) and layer.name.startswith("dec")
+        layer.count_params()
+        for layer in model.layers
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.name.startswith("dec")
     ]
     assert len(kept) == 5
     assert folded_params(model) + sum(kept) == 3_624_585
@@ -88,7 +92,9 @@ def test_layer_names_start_with_their_part():
     for name in archs.ARCHS:
         model = archs.build(archs.new_card(name, size=64))
         outside = [
-            layer.name for layer in model.layers if not layer.name.startswith(("enc_", "dec", "head_")) and layer.name not in ("image", "logits")
+            layer.name
+            for layer in model.layers
+            if not layer.name.startswith(("enc_", "dec", "head_")) and layer.name not in ("image", "logits")
         ]
         assert not outside
 
@@ -123,3 +129,25 @@ def test_bilinear_doubling_does_not_shift():
     rows, columns = np.mgrid[:16, :16]
     assert (rows * doubled).sum() / doubled.sum() == pytest.approx(3 * 2 + 0.5)
     assert (columns * doubled).sum() / doubled.sum() == pytest.approx(4 * 2 + 0.5)
+
+
+def test_munet_mnv2_transition_counted_by_hand():
+    """No original gives its count: MobileNetV2 0.35 up to block 16 and the transition decoder, kernels and biases added up."""
+
+    def block(channels: int, expansion: int, filters: int) -> int:
+        wide = expansion * channels
+        expand = channels * wide + wide if expansion > 1 else 0
+        return expand + (9 * wide + wide) + (wide * filters + filters)
+
+    def transition(channels: int, filters: int) -> int:
+        first = (9 * channels + channels) + (channels * filters + filters)
+        second = (9 * filters + filters) + (filters * filters + filters)
+        return first + second + (channels * filters + filters)
+
+    stem = 27 * 16 + 16
+    widths = [16, 8, 8, 8, 16, 16, 16, 24, 24, 24, 24, 32, 32, 32, 56, 56, 56, 112]  # the stem's, then each block's
+    blocks = sum(block(a, 1 if number == 0 else 6, b) for number, (a, b) in enumerate(itertools.pairwise(widths)))
+    decoder = transition(112, 6 * 32) + transition(6 * 32, 6 * 16) + transition(6 * 16, 6 * 8) + transition(6 * 8, 16)
+    head = 16 + 1
+    assert stem + blocks + decoder + head == 392_785
+    assert folded_params(archs.build(archs.new_card("munet_mnv2_transition"))) == 392_785

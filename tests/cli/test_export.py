@@ -83,7 +83,15 @@ def test_int8_end_to_end(saved: Path, data: Path, capsys: pytest.CaptureFixture[
 
     assert _files(saved) == {"best.h5", "best.json", f"{NAME}-int8.tflite", f"{NAME}-int8.json"}
     out = capsys.readouterr().out
-    for part in ("XNNPACK partitions   1", "float tensors        0", "CONV_2D 2", "parity on 12 held-out pictures", "KB", "wrote "):
+    for part in (
+        "XNNPACK partitions   1",
+        "float tensors        0",
+        "CONV_2D 2",
+        "raw RGB bytes are the input",
+        "parity on 12 held-out pictures",
+        "KB",
+        "wrote ",
+    ):
         assert part in out
     card = Card.load(saved.parent / f"{NAME}-int8.json")
     assert (card.quant, card.io, card.output, card.licence, card.data) == ("int8", "uint8", "prob", "CC0", ("discs",))

@@ -70,7 +70,7 @@ def test_another_width_is_refused_and_changes_nothing(tmp_path):
     application("mobilenet_v2", 0.5).save_weights(tmp_path / "weights.h5")
     model = archs.build(archs.new_card("munet_mnv2_transition", size=64))
     before = model.get_weights()
-    with pytest.raises(InputError, match="has shape .* is needed.*same --wm"):
+    with pytest.raises(InputError, match=r"has shape .* is needed.*same --wm"):
         pretrained.load_pretrained(model, str(tmp_path / "weights.h5"), encoder="mobilenet_v2", wm=0.35)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
@@ -89,7 +89,7 @@ def test_missing_or_broken_file(tmp_path, content):
     if content:
         path.write_bytes(content)
     model = archs.build(archs.new_card("munet_mnv2", size=64))
-    with pytest.raises(InputError, match="no pretrained weights|not a whole HDF5"):
+    with pytest.raises(InputError, match=r"no pretrained weights|not a whole HDF5"):
         pretrained.load_pretrained(model, str(path), encoder="mobilenet_v2", wm=0.5)
 
 

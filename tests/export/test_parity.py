@@ -32,14 +32,15 @@ class Two:
 
 
 class Fake:
-    """An artifact that misses the person's lower half on the second, white picture."""
+    """An artifact that misses the person's lower half on the second, white picture, and is unsure beside it."""
 
     card = CARD
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         prob = _left_half(image)
         if image.max() > 0:
-            prob[2:] = 0
+            prob[2:, :2] = 0
+            prob[2:, 2:] = 0.25
         return prob
 
     def run(self, x: np.ndarray) -> np.ndarray:
@@ -56,8 +57,8 @@ def test_figures_worked_by_hand() -> None:
     result = parity.compare(_left_half, Fake(), Two(), [0, 1])
     assert result.pictures == 2
     assert result.worst_name == "second"
-    assert result.worst_abs == pytest.approx(0.25)  # 4 of 16
-    assert result.mean_abs == pytest.approx(0.125)
+    assert result.worst_abs == pytest.approx(5 / 16)  # 4 pixels by 1, 4 by 0.25 the other way
+    assert result.mean_abs == pytest.approx(5 / 32)
     assert result.iou_reference == pytest.approx(100)
     assert result.iou_artifact == pytest.approx(75)  # pooled: 32 + 16 of 64 pixels
     assert result.iou_drop == pytest.approx(25)

@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras as keras
 from ai_edge_litert.interpreter import Interpreter
 from tf_keras import layers
@@ -38,14 +39,14 @@ def _calibration(card: Card = CARD) -> CalibrationSet:
     return CalibrationSet(source=Blobs(), indices=range(8), card=card)
 
 
-def _varied(model: keras.Model) -> keras.Model:
+def _varied(model: keras.Model, *, gain: float = 1.0) -> keras.Model:
     """Weights whose prob varies over the picture, and no bias of 0: the converter drops such a one, and fuses no ReLU then."""
     rng = np.random.default_rng(5)
     for layer in model.layers:
         ranges = {"gamma": (0.5, 1.5), "moving_variance": (0.5, 1.5), "bias": (-0.3, 0.3), "beta": (-0.3, 0.3), "moving_mean": (-0.3, 0.3)}
         for weight in layer.weights:
             kind = weight.name.split("/")[-1].split(":")[0]
-            weight.assign(rng.uniform(*ranges[kind], weight.shape) if kind in ranges else weight * 3.0)
+            weight.assign(rng.uniform(*ranges[kind], weight.shape) if kind in ranges else weight * gain)
     return model
 
 
@@ -59,7 +60,7 @@ def _graph(classes: int = 1) -> keras.Model:
     x = layers.ReLU()(layers.Conv2DTranspose(64, 3, 2, padding="same")(x))
     x = layers.Conv2D(classes, 1)(layers.Concatenate()([x, skip]))
     x = layers.UpSampling2D(2, interpolation="bilinear")(x)
-    model = _varied(keras.Model(image, layers.Activation("linear", name="logits")(x)))
+    model = _varied(keras.Model(image, layers.Activation("linear", name="logits")(x)), gain=3.0)
     return deploy.to_deploy(model, Card(arch="a", wm=1, size=(SIZE, SIZE), input=SYMMETRIC, classes=classes))[0]
 
 
@@ -184,6 +185,15 @@ def test_a_litert_that_lists_no_nodes_is_said_so(monkeypatch: pytest.MonkeyPatch
     assert report.ops is None
     assert "XNNPACK partitions   unknown (this LiteRT does not list its nodes)" in report.lines()
     assert report.float_tensors
+
+
+def test_of_several_outputs_none_is_an_inner_tensor() -> None:
+    image = keras.Input((SIZE, SIZE, 3), batch_size=1)
+    x = layers.Conv2D(4, 3)(image)
+    content = tf.lite.TFLiteConverter.from_keras_model(keras.Model(image, [x, layers.Conv2D(2, 1)(x)])).convert()
+    report = tflite_report.inspect(content)
+    assert report.ops == {"CONV_2D": 2}
+    assert len(report.float_tensors) == 4  # two kernels, two biases
 
 
 def test_two_classes_convert_to_a_softmax() -> None:

@@ -219,7 +219,10 @@ def test_settings_survive_their_file(tmp_path):
     assert json.loads((tmp_path / "config.json").read_text())["out"] == "runs"
 
 
-@pytest.mark.parametrize("changes", [{"epochs": 0}, {"batch": 0}, {"lr": 0.0}, {"freeze_epochs": 5}, {"bn_momentum": 1.0}, {"loss": "bce=x"}, {"loss": "iou"}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"epochs": 0}, {"batch": 0}, {"lr": 0.0}, {"freeze_epochs": 5}, {"bn_momentum": 1.0}, {"loss": "bce=x"}, {"loss": "iou"}],
+)
 def test_impossible_settings_are_refused(tmp_path, dataset, changes):
     with pytest.raises(InputError):
         Trainer(config(**changes), dataset, tmp_path)

@@ -1,11 +1,12 @@
 """Arms and hands, in the body's frame."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from portraitseg.data.drawn.clothing import on
-from portraitseg.data.drawn.drawing import Canvas, Float, Points, capsule, closed_curve, fill, relief, strokes
+from portraitseg.data.drawn.cloth import Cloth, on
+from portraitseg.data.drawn.drawing import Canvas, Float, Frame, Points, capsule, closed_curve, fill, relief, strokes
 from portraitseg.data.drawn.person import Person
 
 
@@ -66,31 +67,39 @@ def draw_arm(canvas: Canvas, person: Person, pose: Pose, side: float, sleeve: fl
     shoulder, elbow, wrist = person.body(joints * mirror)
     thick = unit * rng.uniform(0.85, 1.1) * np.array([0.2, 0.155, 0.09], np.float32)
     limbs = [capsule(shoulder, elbow, thick[0], thick[1]), capsule(elbow, wrist, thick[1], thick[2])]
-    if sleeve < 0.9:
-        _lay(canvas, person, limbs, person.skin[:, None, None], unit * 0.13)
-    draw_hand(canvas, person, elbow, wrist, HANDS[pose.hand], side)
+    hand = hand_outlines(person, elbow, wrist, HANDS[pose.hand], side)
+    skin = [*hand, *(limbs if sleeve < 0.9 else [])]
+    if skin:
+        _lay(canvas, person, skin, person.skin, unit * 0.1)
+    if hand:
+        _draw_gaps(canvas, person, hand)
     if sleeve > 0.0:
-        _lay(canvas, person, _sleeve(np.stack([shoulder, elbow, wrist]), thick * 1.15, sleeve), person.fabric, unit * 0.14)
+        _lay(canvas, person, _sleeve(np.stack([shoulder, elbow, wrist]), thick * 1.15, sleeve), person.cloth, unit * 0.14)
 
 
-def draw_hand(canvas: Canvas, person: Person, elbow: Points, wrist: Points, fingers: tuple[tuple[float, float], ...], side: float) -> None:
-    """Palm, four fingers and a thumb, pointing on from the forearm or bent at the wrist."""
+def hand_outlines(person: Person, elbow: Points, wrist: Points, fingers: Sequence[tuple[float, float]], side: float) -> list[Points]:
+    """Palm, four fingers and a thumb, on from the forearm or bent at the wrist; nothing when out of the picture."""
     rng, palm = person.rng, person.unit * person.rng.uniform(0.32, 0.4)
-    along = wrist - elbow
-    angle = float(np.arctan2(along[1], along[0])) + rng.normal(0, 0.25)
+    angle = float(np.arctan2(*(wrist - elbow)[::-1])) + rng.normal(0, 0.25)
     turn = -side if rng.random() < 0.85 else side  # the thumb's side
-    ahead = np.array([np.cos(angle), np.sin(angle)], np.float32)
+    if np.abs(wrist / person.size - 0.5).max() > 0.5 + 2.5 * palm / person.size:
+        return []
+    ahead = np.array([np.cos(angle), np.sin(angle)], np.float32) * palm
     across = np.array([-ahead[1], ahead[0]], np.float32) * turn
-    heel = wrist - ahead * palm * 0.1
+    hand = Frame(wrist - ahead * 0.1, np.stack([ahead, across], 1))
     corners = [(0, -0.25), (0.35, -0.36), (0.8, -0.4), (1.0, -0.3), (1.04, 0.1), (0.95, 0.36), (0.5, 0.4), (0, 0.27)]
-    outlines = [closed_curve([heel + palm * (a * ahead + b * across) for a, b in corners], 3)]
-    for number, (spread, length) in enumerate(fingers):
-        root = heel + palm * ((0.93 * ahead + (-0.28 + 0.2 * number) * across) if number < 4 else (0.35 * ahead + 0.28 * across))
-        way = ahead * np.cos(spread) + across * np.sin(spread)
-        outlines.append(capsule(root, root + palm * length * way, palm * 0.105, palm * 0.085))
-    _lay(canvas, person, outlines, person.skin[:, None, None], palm * 0.25)
-    gaps = [np.stack([heel + palm * ((0.9 + d) * ahead + (-0.18 + 0.2 * n) * across) for d in (0.0, 0.25)]) for n in range(3)]
-    canvas.shade(strokes(person.size, gaps, palm * 0.04), 0.62)
+    roots = [(0.93, -0.28), (0.93, -0.08), (0.93, 0.12), (0.93, 0.32), (0.35, 0.28)]
+    tips = [(x + length * np.cos(spread), y + length * np.sin(spread)) for (x, y), (spread, length) in zip(roots, fingers, strict=True)]
+    bones = zip(hand(roots), hand(tips), strict=True)
+    return [closed_curve(hand(corners), 3), *(capsule(root, tip, palm * 0.105, palm * 0.085) for root, tip in bones)]
+
+
+def _draw_gaps(canvas: Canvas, person: Person, hand: list[Points]) -> None:
+    """The lines between the fingers, from the knuckles on."""
+    middles = np.stack([finger.mean(0) for finger in hand[1:5]])
+    knuckles = middles + 0.6 * (hand[0].mean(0) - middles)
+    lines = np.stack([knuckles[:-1] + knuckles[1:], middles[:-1] + middles[1:]], 1) / 2
+    canvas.shade(strokes(person.size, lines, person.unit * 0.014), 0.62)
 
 
 def _sleeve(joints: Points, thick: Float, share: float) -> list[Points]:
@@ -103,8 +112,8 @@ def _sleeve(joints: Points, thick: Float, share: float) -> list[Points]:
     return [capsule(shoulder, elbow, thick[0], thick[1]), capsule(elbow, end, thick[1], thick[2] * 1.15)]
 
 
-def _lay(canvas: Canvas, person: Person, outlines: list[Points], colour: Float, radius: float) -> None:
+def _lay(canvas: Canvas, person: Person, outlines: list[Points], material: Cloth | Float, radius: float) -> None:
     patch = fill(person.size, *outlines, soft=0.3)
     cast = fill(person.size, *outlines, soft=max(0.8, person.unit * 0.025))
-    canvas.shade(cast, 0.72)  # it throws a thin shadow on what lies behind
-    canvas.over(patch, (colour if colour.shape[1:] == (1, 1) else on(patch, colour)) * relief(patch, person.light, radius, 1.3))
+    canvas.shade(cast, 0.8)  # it throws a thin shadow on what lies behind
+    canvas.over(patch, on(patch, material) * relief(patch, person.light, radius, 1.3))

@@ -8,11 +8,32 @@ from portraitseg.data.drawn.drawing import Float
 
 # sRGB of lit skin from the lightest to the darkest; a person's tone lies anywhere between two neighbours
 SKIN = np.array(
-    [(250, 224, 205), (240, 204, 178), (228, 184, 150), (212, 162, 124), (190, 136, 98), (160, 108, 74), (126, 82, 56), (92, 58, 42), (62, 40, 32)],
+    [
+        (250, 224, 205),
+        (240, 204, 178),
+        (228, 184, 150),
+        (212, 162, 124),
+        (190, 136, 98),
+        (160, 108, 74),
+        (126, 82, 56),
+        (92, 58, 42),
+        (62, 40, 32),
+    ],
     np.float32,
 )
 HAIR = np.array(
-    [(24, 20, 20), (40, 28, 22), (62, 42, 30), (92, 60, 38), (128, 86, 52), (168, 122, 74), (214, 178, 120), (150, 66, 34), (120, 118, 116), (214, 210, 204)],
+    [
+        (24, 20, 20),
+        (40, 28, 22),
+        (62, 42, 30),
+        (92, 60, 38),
+        (128, 86, 52),
+        (168, 122, 74),
+        (214, 178, 120),
+        (150, 66, 34),
+        (120, 118, 116),
+        (214, 210, 204),
+    ],
     np.float32,
 )
 COMMON_HAIR = np.array([0.22, 0.18, 0.14, 0.12, 0.09, 0.07, 0.07, 0.04, 0.04, 0.03])
@@ -28,15 +49,15 @@ def skin(rng: np.random.Generator) -> Float:
     place = rng.uniform(0, len(SKIN) - 1.001)
     low = int(place)
     tone = SKIN[low] + (SKIN[low + 1] - SKIN[low]) * np.float32(place - low)
-    return np.clip(tone * rng.normal(1, 0.035, 3), 20, 255).astype(np.float32)
+    return np.asarray(np.clip(tone * rng.normal(1, 0.035, 3), 20, 255), np.float32)
 
 
 def hair(rng: np.random.Generator) -> Float:
     """A natural hair colour, now and then a dyed one."""
     if rng.random() < 0.05:
         return rgb(rng.random(), rng.uniform(0.4, 0.8), rng.uniform(0.4, 0.9))
-    tone = HAIR[rng.choice(len(HAIR), p=COMMON_HAIR)]
-    return np.clip(tone * rng.uniform(0.8, 1.2) * rng.normal(1, 0.04, 3), 8, 250).astype(np.float32)
+    tone: Float = HAIR[rng.choice(len(HAIR), p=COMMON_HAIR)]
+    return np.asarray(np.clip(tone * rng.uniform(0.8, 1.2) * rng.normal(1, 0.04, 3), 8, 250), np.float32)
 
 
 def cloth(rng: np.random.Generator) -> Float:

@@ -6,7 +6,7 @@ Outlines are (N,2) arrays of x, y in pixels, pixel centres at whole numbers; x r
 import math
 from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -14,8 +14,10 @@ import numpy.typing as npt
 
 Float = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
-Points = npt.NDArray[np.float32]
-Rows = Sequence[Sequence[float]]
+Points = npt.NDArray[np.floating[Any]]
+Rows = Sequence[Sequence[float] | Points]
+
+Choice = TypeVar("Choice")
 
 SHIFT = 4  # binary places of a pixel that OpenCV draws with
 
@@ -96,9 +98,9 @@ def fill(size: int, *outlines: Points, holes: Sequence[Points] = (), soft: float
     patch, origin, mask = _sheet(size, np.concatenate(outlines), 2 + 2.5 * soft)
     if patch.alpha.size:
         for outline in outlines:
-            cv2.fillPoly(mask, [_fixed(outline - origin)], 255, cv2.LINE_AA, SHIFT)
+            cv2.fillPoly(mask, [_fixed(outline, origin)], 255, cv2.LINE_AA, SHIFT)
         for hole in holes:
-            cv2.fillPoly(mask, [_fixed(hole - origin)], 0, cv2.LINE_AA, SHIFT)
+            cv2.fillPoly(mask, [_fixed(hole, origin)], 0, cv2.LINE_AA, SHIFT)
         _to_alpha(mask, patch.alpha, soft)
     return patch
 
@@ -112,11 +114,13 @@ def strokes(size: int, lines: Sequence[Points] | Points, width: float, soft: flo
         width: in pixels.
         soft: standard deviation of a blur in pixels.
     """
-    patch, origin, mask = _sheet(size, lines.reshape(-1, 2) if isinstance(lines, np.ndarray) else np.concatenate(lines), 2 + width + 2.5 * soft)
+    patch, origin, mask = _sheet(
+        size, lines.reshape(-1, 2) if isinstance(lines, np.ndarray) else np.concatenate(lines), 2 + width + 2.5 * soft
+    )
     if patch.alpha.size:
         value = min(255.0, 255.0 * max(width, 0.25))
-        fixed = _fixed(lines - origin) if isinstance(lines, np.ndarray) else [_fixed(line - origin) for line in lines]
-        cv2.polylines(mask, list(fixed), False, value, max(1, round(width)), cv2.LINE_AA, SHIFT)
+        fixed = list(_fixed(lines, origin)) if isinstance(lines, np.ndarray) else [_fixed(line, origin) for line in lines]
+        cv2.polylines(mask, fixed, False, value, max(1, round(width)), cv2.LINE_AA, SHIFT)
         _to_alpha(mask, patch.alpha, soft)
     return patch
 
@@ -144,11 +148,26 @@ def relief(patch: Patch, light: Points, radius: float, depth: float = 1.0) -> Fl
     height, width = patch.alpha.shape
     step = max(1.0, radius / 4)  # a smooth field: worked out on a coarse grid
     coarse = (max(3, round(width / step)), max(3, round(height / step)))
-    bulge = cv2.GaussianBlur(cv2.resize(patch.alpha, coarse, interpolation=cv2.INTER_AREA), (0, 0), radius / step / 2)
-    slope_x, slope_y = cv2.Sobel(bulge, cv2.CV_32F, 1, 0, scale=0.5), cv2.Sobel(bulge, cv2.CV_32F, 0, 1, scale=0.5)
-    factor = 1.0 - (slope_x * light[0] + slope_y * light[1]) + 0.35 * depth * (bulge - 0.85)
+    bulge = soften(cv2.resize(patch.alpha, coarse, interpolation=cv2.INTER_AREA), radius / step / 2)
+    slope = _slopes() @ -light  # the derivative towards the light
+    slope[1, 1] += 0.35 * depth
+    factor = cv2.filter2D(bulge, cv2.CV_32F, slope, delta=1 - 0.3 * depth)
     lit: Float = cv2.resize(np.maximum(factor, 0.35), (width, height), interpolation=cv2.INTER_LINEAR)
     return lit
+
+
+def soften(pixels: Any, sigma: float) -> Any:
+    """A picture or a plane, blurred by about `sigma` pixels: box filters, which are several times as fast as a Gaussian."""
+    if sigma < 0.35:
+        return pixels
+    side = 3 if sigma < 1.3 else 2 * round((math.sqrt(6 * sigma * sigma + 1) - 1) / 2) + 1
+    once = cv2.blur(pixels, (side, side), borderType=cv2.BORDER_REPLICATE)
+    return once if sigma < 0.95 else cv2.blur(once, (side, side), borderType=cv2.BORDER_REPLICATE)
+
+
+def pick(rng: np.random.Generator, choices: Sequence[Choice]) -> Choice:
+    """One of the choices, each as likely as the next."""
+    return choices[int(rng.integers(len(choices)))]
 
 
 def closed_curve(control: Rows | Points, steps: int = 6) -> Points:
@@ -196,6 +215,13 @@ def _ring() -> Points:
 
 
 @cache
+def _slopes() -> Float:
+    """(3,3,2): a kernel for the slope along x, and one for the slope along y."""
+    sobel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32) / 2
+    return np.stack([sobel, sobel.T], 2)
+
+
+@cache
 def _half_ring() -> Points:
     """The half of a circle that faces away from +x."""
     angles = np.linspace(np.pi / 2, 3 * np.pi / 2, 7, dtype=np.float32)
@@ -218,8 +244,8 @@ def _spline(count: int, steps: int, closed: bool) -> Float:
     return matrix
 
 
-def _fixed(points: Points) -> npt.NDArray[np.int32]:
-    return np.round(points * (1 << SHIFT)).astype(np.int32)
+def _fixed(points: Points, origin: Points) -> npt.NDArray[np.int32]:
+    return ((points - origin) * (1 << SHIFT)).astype(np.int32)
 
 
 def _sheet(size: int, points: Points, margin: float) -> tuple[Patch, Points, Bytes]:
@@ -238,8 +264,7 @@ def _span(low: float, high: float, margin: float, size: int) -> slice:
 
 
 def _to_alpha(mask: Bytes, alpha: Float, soft: float) -> None:
-    if soft > 0.3:
-        mask = cv2.GaussianBlur(mask, (0, 0), soft, borderType=cv2.BORDER_REPLICATE)
+    mask = soften(mask, soft)
     np.multiply(mask, np.float32(1 / 255), out=alpha)
 
 

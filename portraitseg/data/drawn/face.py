@@ -14,6 +14,7 @@ from portraitseg.data.drawn.drawing import (
     fill,
     mirrored,
     open_curve,
+    pick,
     relief,
     strokes,
     within,
@@ -76,9 +77,11 @@ def draw_eyes(canvas: Canvas, person: Person, skull: Patch) -> None:
     whites = within(fill(size, *[person.turned(eye) for eye in almonds]), skull)
     canvas.atop(whites, np.clip(person.skin * 0.25 + 170, 0, 245))
     middles = [(side * 0.16 + gaze, -0.49) for side in (-1, 1)]
-    colour = colours.rgb(rng.choice([0.07, 0.08, 0.55, 0.3]), rng.uniform(0.3, 0.7), rng.uniform(0.15, 0.5))
+    colour = colours.rgb(pick(rng, [0.07, 0.08, 0.55, 0.3]), rng.uniform(0.3, 0.7), rng.uniform(0.15, 0.5))
     canvas.atop(within(fill(size, *[person.turned(ellipse(x, y, iris, iris)) for x, y in middles]), whites), colour)
-    canvas.atop(within(fill(size, *[person.turned(ellipse(x, y, iris / 2, iris / 2)) for x, y in middles]), whites), np.full(3, 12, np.float32))
+    canvas.atop(
+        within(fill(size, *[person.turned(ellipse(x, y, iris / 2, iris / 2)) for x, y in middles]), whites), np.full(3, 12, np.float32)
+    )
     upper = [person.turned(eye[:11]) for eye in almonds]
     makeup = rng.uniform(0.02, 0.05) if rng.random() < 0.4 else 0.014
     canvas.atop(strokes(size, upper, person.unit * makeup).scaled(0.8), colours.darker(person.skin, 0.25))
@@ -108,10 +111,15 @@ def draw_nose(canvas: Canvas, person: Person) -> None:
     side = -1.0 if person.light[0] > 0 else 1.0
     bridge = [(0, -0.52), (side * 0.035, -0.5), (side * 0.03, -0.4), (side * wide, tip), (0, tip + 0.03)]
     canvas.shade(fill(size, person.turned(bridge, 1.15), soft=unit * 0.015), rng.uniform(0.72, 0.9))
-    canvas.atop(fill(size, person.turned(ellipse(-side * 0.012, tip - 0.01, 0.022, 0.03), 1.3), soft=unit * 0.02).scaled(0.35), person.skin + 45)
+    canvas.atop(
+        fill(size, person.turned(ellipse(-side * 0.012, tip - 0.01, 0.022, 0.03), 1.3), soft=unit * 0.02).scaled(0.35), person.skin + 45
+    )
     holes = [person.turned(ellipse(s * wide * 0.5, tip + 0.03, 0.019, 0.011), 1.2) for s in (-1, 1)]
     canvas.shade(fill(size, *holes, soft=unit * 0.006), 0.4)
-    wings = [person.turned(open_curve([(s * wide, tip - 0.03), (s * wide * 1.15, tip + 0.005), (s * wide * 0.7, tip + 0.03)]), 1.15) for s in (-1, 1)]
+    wings = [
+        person.turned(open_curve([(s * wide, tip - 0.03), (s * wide * 1.15, tip + 0.005), (s * wide * 0.7, tip + 0.03)]), 1.15)
+        for s in (-1, 1)
+    ]
     canvas.shade(strokes(size, wings, unit * 0.012, soft=unit * 0.008), 0.72)
 
 
@@ -130,7 +138,7 @@ def draw_mouth(canvas: Canvas, person: Person) -> None:
     canvas.atop(fill(size, person.turned(np.concatenate([upper, lower[::-1]]))).scaled(rng.uniform(0.5, 1.0)), lips)
     if opened > 0.01:
         gap = np.concatenate([line, (line + _down(bow * opened))[::-1]])
-        canvas.atop(fill(size, person.turned(gap)), np.full(3, rng.choice([40, 225, 235]), np.float32))
+        canvas.atop(fill(size, person.turned(gap)), np.full(3, pick(rng, [40, 225, 235]), np.float32))
     else:
         canvas.shade(strokes(size, [person.turned(line)], unit * 0.014), 0.45)
 
@@ -153,21 +161,20 @@ def draw_glasses(canvas: Canvas, person: Person) -> None:
     rims = [np.concatenate([lens, lens[:1]]) for lens in lenses]
     bar = person.turned([(-0.07, -0.5), (0, -0.515), (0.07, -0.5)], 1.1)
     temples = [person.turned([(side * 0.29, -0.5), (side * person.wide * 1.07, -0.48)]) for side in (-1, 1)]
-    frame_colour = colours.rgb(rng.random(), rng.uniform(0, 0.6), rng.choice([0.05, 0.15, 0.5, 0.8]))
+    frame_colour = colours.rgb(rng.random(), rng.uniform(0, 0.6), pick(rng, [0.05, 0.15, 0.5, 0.8]))
     canvas.over(strokes(size, [*rims, bar, *temples], unit * rng.uniform(0.012, 0.04)), frame_colour)
 
 
 def _lens(x: float, y: float, rx: float, ry: float, box: float) -> Points:
     """From an ellipse (`box` 1) to a rounded rectangle (more)."""
-    ring = ellipse(0, 0, 1, 1)
-    ring = np.clip(ring * box, -1, 1) * np.array([rx, ry], np.float32)
-    return ring + np.array([x, y], np.float32)
+    ring: Points = np.clip(ellipse(0, 0, 1, 1) * box, -1, 1) * (rx, ry) + (x, y)
+    return ring
 
 
 def draw_jewellery(canvas: Canvas, person: Person) -> None:
     """Earrings: hoops, drops or studs, on the ears that can be seen."""
     rng = person.rng
-    colour = colours.rgb(rng.choice([0.13, 0.0, rng.random()]), rng.uniform(0, 0.7), rng.uniform(0.6, 1.0))
+    colour = colours.rgb(pick(rng, [0.13, 0.0, rng.random()]), rng.uniform(0, 0.7), rng.uniform(0.6, 1.0))
     long, wide = rng.uniform(0.02, 0.16), rng.uniform(0.015, 0.05)
     top = np.array([person.wide * 1.04, -0.34], np.float32)
     drops = []

@@ -1,7 +1,7 @@
 """A whole person, part after part from the back to the front."""
 
 from portraitseg.data.drawn import arms, clothing, face, hair, hats
-from portraitseg.data.drawn.drawing import Canvas
+from portraitseg.data.drawn.drawing import Canvas, pick
 from portraitseg.data.drawn.person import Person
 
 BALD = 0.06
@@ -15,14 +15,16 @@ RAISED_HAND = 0.16
 def draw_figure(canvas: Canvas, person: Person) -> None:
     """Draw the person; what the canvas holds already lies behind."""
     rng = person.rng
-    top = clothing.TOPS[rng.choice(list(clothing.TOPS))]
-    style = None if rng.random() < BALD else hair.STYLES[rng.choice(list(hair.STYLES))]
-    hat = str(rng.choice(list(hats.HATS))) if rng.random() < HAT else ""
+    top = pick(rng, list(clothing.TOPS.values()))
+    style = None if rng.random() < BALD else pick(rng, list(hair.STYLES.values()))
+    hat = pick(rng, list(hats.HATS)) if rng.random() < HAT else ""
     if hat in hats.HIDES_ALL:
         style = None
     if style:
         hair.draw_back(canvas, person, style)
     poses = _poses(person)
+    if hat in hats.BACKS:
+        hats.draw_back(canvas, person, hats.BACKS[hat])
     torso = clothing.draw_torso(canvas, person, top)
     clothing.draw_details(canvas, person, top, torso)
     _draw_arms(canvas, person, poses, top, raised=False)
@@ -50,11 +52,11 @@ def _draw_head(canvas: Canvas, person: Person, style: hair.Style | None, hat: st
 def _poses(person: Person) -> dict[float, arms.Pose]:
     """A pose for either arm; both folded or both in the lap more often than chance."""
     rng = person.rng
-    both = str(rng.choice(arms.RESTING, p=[0.45, 0.15, 0.15, 0.15, 0.1]))
-    chosen = {side: both if rng.random() < 0.8 else str(rng.choice(arms.RESTING)) for side in (-1.0, 1.0)}
+    both = "down" if rng.random() < 0.4 else pick(rng, arms.RESTING)
+    chosen = {side: both if rng.random() < 0.8 else pick(rng, arms.RESTING) for side in (-1.0, 1.0)}
     for side in chosen:
         if rng.random() < RAISED_HAND:
-            chosen[side] = str(rng.choice(arms.RAISED))
+            chosen[side] = pick(rng, arms.RAISED)
     return {side: arms.POSES[name] for side, name in chosen.items()}
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from portraitseg.data.drawn import colours
-from portraitseg.data.drawn.drawing import Canvas, Patch, Points, closed_curve, ellipse, fill, mirrored, relief, strokes, within
+from portraitseg.data.drawn.drawing import Canvas, Patch, Points, closed_curve, ellipse, fill, mirrored, pick, relief, strokes, within
 from portraitseg.data.drawn.person import Person
 
 
@@ -63,7 +63,14 @@ def draw_back(canvas: Canvas, person: Person, style: Style) -> None:
         return
     wide, low = person.wide + style.volume, style.length
     end = person.wide * style.flare * person.rng.uniform(0.85, 1.1)
-    half = [(0, -1 - style.volume), (0.75 * wide, -0.9), (wide * 1.02, -0.55), (0.5 * (wide + end), 0.5 * (low - 0.55)), (end, low - 0.1), (0.6 * end, low)]
+    half = [
+        (0, -1 - style.volume),
+        (0.75 * wide, -0.9),
+        (wide * 1.02, -0.55),
+        (0.5 * (wide + end), 0.5 * (low - 0.55)),
+        (end, low - 0.1),
+        (0.6 * end, low),
+    ]
     outline = _bumpy(person, closed_curve(mirrored([*half, (0, low * 0.9)])), style.curl)
     patch = _mass(canvas, person, [person.head(outline)], 0.72)
     _draw_flow(canvas, person, patch, (-end, end), (-0.9, low))
@@ -87,7 +94,15 @@ def draw_locks(canvas: Canvas, person: Person, style: Style) -> None:
         if rng.random() < 0.6:
             low, end = style.length * rng.uniform(0.6, 1.05), wide * rng.uniform(0.75, 1.15)
             inner = wide * rng.uniform(0.5, 0.72)
-            lock = [(wide, -0.75), (wide * 1.05, -0.3), (end + 0.08, low * 0.6), (end, low), (end - 0.12, low - 0.05), (inner, low * 0.4), (wide * 0.86, -0.35)]
+            lock = [
+                (wide, -0.75),
+                (wide * 1.05, -0.3),
+                (end + 0.08, low * 0.6),
+                (end, low),
+                (end - 0.12, low - 0.05),
+                (inner, low * 0.4),
+                (wide * 0.86, -0.35),
+            ]
             outlines.append(_bumpy(person, closed_curve(np.array(lock, np.float32) * np.array([side, 1], np.float32)), style.curl * 0.6))
     if outlines:
         patch = _mass(canvas, person, [person.head(outline) for outline in outlines], 0.95)
@@ -99,7 +114,7 @@ def draw_locks(canvas: Canvas, person: Person, style: Style) -> None:
 def draw_beard(canvas: Canvas, person: Person, skull: Patch) -> None:
     """A shadow, a moustache, a goatee, or a beard that may hang below the chin."""
     rng, size, unit = person.rng, person.size, person.unit
-    kind = rng.choice(["stubble", "moustache", "goatee", "full"], p=[0.3, 0.15, 0.2, 0.35])
+    kind = pick(rng, ["stubble", "stubble", "moustache", "goatee", "full", "full"])
     colour = colours.darker(person.hair, 0.9)
     wide, jaw = person.wide, person.jaw
     lip = [(0, -0.235), (0.1, -0.22), (0.15, -0.15), (0.13, -0.12), (0.1, -0.185), (0, -0.195)]
@@ -169,21 +184,22 @@ def _bumpy(person: Person, outline: Points, height: float) -> Points:
         return outline
     away = outline - np.array([0, -0.5], np.float32)
     away /= np.maximum(np.hypot(away[:, 0], away[:, 1]), 0.1)[:, None]
-    bumps = person.rng.standard_normal(len(outline), np.float32) * np.float32(height)
-    return outline + away * bumps[:, None]
+    bumps = np.convolve(person.rng.standard_normal(len(outline) + 4), (0.14, 0.4, 0.55, 0.4, 0.14), "valid") * height
+    return outline + away * bumps[:, None].astype(np.float32)
 
 
-def _draw_strays(canvas: Canvas, person: Person, outline: Points, style: Style, count: int = 46) -> None:
+def _draw_strays(canvas: Canvas, person: Person, outline: Points, style: Style, count: int = 80) -> None:
     """Thin strands that leave the mass: up and outwards from short hair, along and down from long hair."""
     rng = person.rng
     starts = outline[rng.integers(0, len(outline), count)]
     away = starts - np.array([0, -0.5], np.float32)
     away /= np.maximum(np.hypot(away[:, 0], away[:, 1]), 0.1)[:, None]
     long = np.clip((starts[:, 1:] + 0.6) * 0.9, 0, 0.9)
-    step = away * (1 - 0.85 * long) + np.array([0, 1], np.float32) * long + rng.normal(0, 0.45, (count, 2))
-    reach = rng.gamma(2.0, 0.02 + style.curl * 0.35 + min(style.volume, 0.1) * 0.12, (count, 1)) + 0.03 * long
+    along = np.stack([-away[:, 1], away[:, 0]], 1) * np.where(rng.random((count, 1)) < 0.5, -0.9, 0.9)
+    step = (0.45 * away + along) * (1 - 0.85 * long) + np.array([0, 1], np.float32) * long + rng.normal(0, 0.25, (count, 2))
+    reach = np.minimum(rng.gamma(2.0, 0.016 + style.curl * 0.3 + min(style.volume, 0.1) * 0.1, (count, 1)), 0.16) + 0.03 * long
     t = np.linspace(0, 1, 5, dtype=np.float32)[None, :, None]
-    bend = rng.normal(0, 0.5 + style.curl * 8, (count, 1, 2)) * reach[:, None]
+    bend = rng.normal(0, 0.6 + style.curl * 10, (count, 1, 2)) * reach[:, None]
     lines = starts[:, None] - away[:, None] * 0.02 + step[:, None] * reach[:, None] * t + bend * t**2
     pixels = person.head(lines.reshape(-1, 2).astype(np.float32)).reshape(count, 5, 2)
     patch = strokes(person.size, pixels, max(0.55, person.unit * 0.006))
@@ -207,7 +223,7 @@ def _draw_flow(canvas: Canvas, person: Person, patch: Patch, across: tuple[float
 
 def _draw_knots(canvas: Canvas, person: Person, style: Style) -> None:
     rng = person.rng
-    side = rng.choice([-1.0, 1.0])
+    side = pick(rng, [-1.0, 1.0])
     if style.knot == "bun":
         radius = rng.uniform(0.12, 0.22)
         outlines = [closed_curve(ellipse(side * rng.uniform(0, 0.15), -1.0 - radius * 0.5, radius * 1.1, radius), 2)]
@@ -215,7 +231,15 @@ def _draw_knots(canvas: Canvas, person: Person, style: Style) -> None:
         sides = [side] if style.knot == "pony" else [-1.0, 1.0]
         low = rng.uniform(0.0, 0.9)
         bow = person.wide + rng.uniform(0.1, 0.3)
-        tail = [(0.2, -0.8), (bow, -0.72), (bow + 0.1, -0.3), (bow, low), (bow - 0.1, low + 0.05), (bow - 0.18, -0.2), (person.wide - 0.05, -0.5)]
+        tail = [
+            (0.2, -0.8),
+            (bow, -0.72),
+            (bow + 0.1, -0.3),
+            (bow, low),
+            (bow - 0.1, low + 0.05),
+            (bow - 0.18, -0.2),
+            (person.wide - 0.05, -0.5),
+        ]
         outlines = [closed_curve(np.array(tail, np.float32) * np.array([s, 1], np.float32)) for s in sides]
     outlines = [_bumpy(person, outline, 0.012) for outline in outlines]
     patch = _mass(canvas, person, [person.head(outline) for outline in outlines], 0.85)

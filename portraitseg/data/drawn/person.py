@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from portraitseg.data.drawn import colours
+from portraitseg.data.drawn.cloth import Cloth, cloth
 from portraitseg.data.drawn.drawing import Float, Frame, Points, Rows, frame
-from portraitseg.data.drawn.textures import fabric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +33,8 @@ class Person:
     """Half width of the shoulders."""
     skin: Float
     hair: Float
-    cloth: Float
-    """(3,): the ground colour of the garment."""
-    fabric: Float
-    """(3,H,W): the garment."""
+    cloth: Cloth
+    """What the garment is made of."""
 
     @property
     def unit(self) -> float:
@@ -49,8 +47,9 @@ class Person:
         A feature that stands out from the face (`bulge` > 1: the nose, a visor) moves farther.
         """
         flat = np.array(points, np.float32)
-        sideways = np.arcsin(np.clip(flat[:, 0] / (self.wide * 1.08), -1, 1)) + self.yaw * bulge
-        flat[:, 0] = self.wide * 1.08 * np.sin(np.clip(sideways, -1.5, 1.5))
+        radius = np.float32(self.wide * 1.08)
+        sideways = np.arcsin(np.minimum(np.maximum(flat[:, 0] / radius, -1), 1)) + np.float32(self.yaw * bulge)
+        flat[:, 0] = radius * np.sin(np.minimum(np.maximum(sideways, -1.5), 1.5))
         return self.head(flat)
 
 
@@ -69,7 +68,6 @@ def sample(rng: np.random.Generator, size: int, light: Points, *, place: tuple[f
     chin = np.array([place[0], place[1]], np.float32) * size
     body = frame(chin, unit, lean, squeeze=rng.uniform(0.8, 1.0))
     pit = body([(rng.normal(0, 0.06) - 0.12 * yaw, rng.uniform(0.2, 0.38))])[0]
-    cloth = colours.cloth(rng)
     return Person(
         size=size,
         rng=rng,
@@ -82,6 +80,5 @@ def sample(rng: np.random.Generator, size: int, light: Points, *, place: tuple[f
         shoulders=rng.uniform(0.82, 1.15),
         skin=colours.skin(rng),
         hair=colours.hair(rng),
-        cloth=cloth,
-        fabric=fabric(rng, size, unit, cloth, lean),
+        cloth=cloth(rng, size, unit, colours.cloth(rng), lean),
     )

@@ -1,0 +1,70 @@
+"""The dispatcher: what it prints, and that errors of users end in one line and exit code 2."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import portraitseg
+from portraitseg import cli
+from portraitseg.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_usage_names_every_command(capsys):
+    for words in ([], ["--help"]):
+        assert cli.main(argv=words) == 0
+        printed = capsys.readouterr().out
+        assert all(f"  {name} " in printed for name in cli.COMMANDS)
+
+
+def test_version(capsys):
+    assert cli.main(argv=["--version"]) == 0
+    assert capsys.readouterr().out.strip() == portraitseg.__version__
+
+
+def test_unknown_command(capsys):
+    assert cli.main(argv=["segment"]) == 2
+    assert "unknown command 'segment'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(InputError("say this"), 2), (ImportError("say this"), 2), (OSError("say this"), 2), (KeyboardInterrupt(), 130)],
+)
+def test_errors_of_users_have_no_traceback(monkeypatch, capsys, error, code):
+    from portraitseg.cli import archs
+
+    def run(config):
+        raise error
+
+    monkeypatch.setattr(archs, "run", run)
+    assert cli.main(argv=["archs"]) == code
+    message = capsys.readouterr().err
+    assert message == ("interrupted\n" if code == 130 else "error: say this\n")
+
+
+def test_faults_of_ours_keep_their_traceback(monkeypatch):
+    from portraitseg.cli import archs
+
+    monkeypatch.setattr(archs, "run", lambda config: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(argv=["archs"])
+
+
+def test_archs_prints_the_published_counts(capsys):
+    assert cli.main(argv=["archs"]) == 0
+    printed = capsys.readouterr().out
+    for count in ("3,620,617", "3,624,585", "2,552,241", "1,192,213", "940,122"):
+        assert count in printed
+    rows = [line.split() for line in printed.splitlines() if line.startswith("munet")]
+    assert {row[0] for row in rows} == {"munet_mnv2", "munet_mnv3", "munet_mnv3_transition", "munet_mnv2_transition"}
+
+
+def test_a_script_of_the_top_level_runs_its_command():
+    done = subprocess.run([sys.executable, ROOT / "test.py", "nowhere.jpg"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
