@@ -237,17 +237,8 @@ def _row(path: Path, settings: Settings, samples: list[Sample]) -> Row:
         p90_ms=float(p90),
         peak_mb=max(sample.peak_mb for sample in samples),
         file_mb=path.stat().st_size / MB,
-        partitions=_partitions(path),
+        partitions=tflite_report.inspect(path.read_bytes()).partitions,
     )
-
-
-def _partitions(path: Path) -> int | None:
-    try:
-        return tflite_report.inspect(path.read_bytes()).partitions
-    except RuntimeError:  # XNNPACK refuses the graph, and the built-in kernels run all of it
-        return 0
-    except ValueError:  # several outputs, which the report does not take
-        return None
 
 
 def _main(arguments: Sequence[str]) -> int:

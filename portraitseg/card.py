@@ -60,14 +60,18 @@ class Card:
     training: Mapping[str, Any] = field(default_factory=dict)
     """The settings of the run, in a checkpoint's card with the folder of its data as "data" and "val"."""
     calibration: Mapping[str, Any] = field(default_factory=dict)
+    """How the ranges of an int8 artifact were found."""
+    sha256: str = ""
+    """Of an artifact's file, in hexadecimal digits; a file that was damaged on its way is refused."""
     version: str = __version__
 
     @property
     def name(self) -> str:
-        """File stem by convention, e.g. munet_mnv3-wm050-224 (square) or munet_mnv3-wm050-144x256."""
+        """File stem by convention: munet_mnv3-wm050-224, munet_mnv2_bilinear-wm050-128, munet_mnv3-wm050-144x256 (height x width)."""
         height, width = self.size
         size = f"{height}" if height == width else f"{height}x{width}"
-        return f"{self.arch}-wm{round(self.wm * 100):03d}-{size}"
+        arch = "_".join([self.arch, *map(str, self.options.values())])
+        return f"{arch}-wm{round(self.wm * 100):03d}-{size}"
 
     def save(self, path: Path) -> None:
         """Write the card as JSON, whole or not at all."""

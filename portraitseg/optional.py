@@ -13,7 +13,12 @@ def require(module: str, *, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise ImportError(
-            f'this needs the Python package "{error.name}", which is not installed; '
-            f'install it with: pip install -c constraints.txt -e ".[{extra}]"'
-        ) from error
+        raise ImportError(missing(error, extra=extra)) from error
+
+
+def missing(error: ModuleNotFoundError, *, extra: str) -> str:
+    """What to do about a package that is not installed and comes with the extra `extra`."""
+    return (
+        f'this needs the Python package "{error.name}", which is not installed; '
+        f'install it with: pip install -c constraints.txt -e ".[{extra}]"'
+    )

@@ -18,8 +18,8 @@ def test_there_and_back(tmp_path):
 
 
 def test_name():
-    assert CARD.name == "munet_mnv2-wm050-128x160"
-    assert dataclasses.replace(CARD, size=(224, 224), wm=0.35).name == "munet_mnv2-wm035-224"
+    assert CARD.name == "munet_mnv2_deconv-wm050-128x160"
+    assert dataclasses.replace(CARD, size=(224, 224), wm=0.35, options={}).name == "munet_mnv2-wm035-224"
 
 
 def test_path_is_beside_the_model(tmp_path):

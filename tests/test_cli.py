@@ -46,6 +46,14 @@ def test_errors_of_users_have_no_traceback(monkeypatch, capsys, error, code):
     assert message == ("interrupted\n" if code == 130 else "error: say this\n")
 
 
+def test_a_package_that_is_not_installed_comes_with_its_pip_line(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tf_keras", None)
+    monkeypatch.delitem(sys.modules, "portraitseg.cli.archs", raising=False)
+    monkeypatch.delitem(sys.modules, "portraitseg.archs", raising=False)
+    assert cli.main(argv=["archs"]) == 2
+    assert 'pip install -c constraints.txt -e ".[train]"' in capsys.readouterr().err
+
+
 def test_faults_of_ours_keep_their_traceback(monkeypatch):
     from portraitseg.cli import archs
 

@@ -5,6 +5,8 @@ import sys
 
 from portraitseg import __version__
 from portraitseg.errors import InputError
+from portraitseg.optional import missing
+from portraitseg.quiet import quiet
 
 COMMANDS = {
     "train": "train a net and leave a checkpoint, a log, curves and a contact sheet",
@@ -45,10 +47,14 @@ def main(command: str | None = None, argv: list[str] | None = None) -> int:
 def _run(name: str, argv: list[str]) -> int:
     import tyro
 
-    module = importlib.import_module(f"portraitseg.cli.{name.replace(' ', '_')}")
     try:
+        with quiet():
+            module = importlib.import_module(f"portraitseg.cli.{name.replace(' ', '_')}")
         config = tyro.cli(module.Config, prog=f"portraitseg {name}", description=module.__doc__, args=argv)
         return int(module.run(config))
+    except ModuleNotFoundError as error:  # of a package that only some commands need
+        print(f"error: {missing(error, extra='train')}", file=sys.stderr)
+        return 2
     except (InputError, ImportError, OSError, MemoryError) as error:
         print(f"error: {error or type(error).__name__}", file=sys.stderr)
         return 2

@@ -1,5 +1,6 @@
 """Turn a checkpoint into a .tflite file: fp32, fp16, dynamic (int8 weights) or int8 (full integer)."""
 
+import hashlib
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -12,9 +13,8 @@ import tyro
 
 from portraitseg.card import Card, card_path
 from portraitseg.errors import InputError
-from portraitseg.export.quiet import quiet
 from portraitseg.files import atomic, refuse_existing
-from portraitseg.optional import require
+from portraitseg.quiet import load_tensorflow
 
 if TYPE_CHECKING:
     import tf_keras as keras
@@ -59,12 +59,11 @@ def run(config: Config) -> int:
         InputError: something given cannot be used.
     """
     _check(config)
-    with quiet():  # TensorFlow's start is loud
-        require("tensorflow", extra="train")
-        from portraitseg import checkpoint
-        from portraitseg.export import deploy
+    load_tensorflow()
+    from portraitseg import checkpoint
+    from portraitseg.export import deploy
 
-        model, trained = checkpoint.load(config.checkpoint)
+    model, trained = checkpoint.load(config.checkpoint)
     path = _output(config, trained)
     with _workspace(path.parent) as folder:
         dataset = _open(config, trained)
@@ -228,5 +227,5 @@ def _write(path: Path, content: bytes, card: Card) -> None:
     """The file and its card, both or neither."""
     with atomic(path) as temporary:
         temporary.write_bytes(content)
-        card.save(card_path(path))
+        replace(card, sha256=hashlib.sha256(content).hexdigest()).save(card_path(path))
     print(f"wrote {path} and {card_path(path).name}")

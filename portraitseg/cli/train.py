@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from portraitseg.errors import InputError
+from portraitseg.quiet import load_tensorflow
 from portraitseg.training.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def run(config: Config) -> int:
     """Train, then say what comes next."""
     from portraitseg.data.sources import open_data
 
+    load_tensorflow()
     settings, folder = _resumed(config) if config.resume else _started(config)
     settings.phases()
     dataset = open_data(settings.data, settings.val, seed=settings.seed)

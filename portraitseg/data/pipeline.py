@@ -100,9 +100,15 @@ def eval_batches(source: Source, card: Card, *, batch: int) -> tf.data.Dataset:
         good, x = tf.numpy_function(sample, [index], [tf.bool, tf.float32])
         return index, tf.ensure_shape(x, (*card.size, card.channels)), tf.ensure_shape(good, ())
 
+    # functions with names: two lambdas in a line are more than AutoGraph can tell apart
+    def is_good(index: tf.Tensor, x: tf.Tensor, good: tf.Tensor) -> tf.Tensor:
+        return good
+
+    def without_flag(index: tf.Tensor, x: tf.Tensor, good: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return index, x
+
     samples = tf.data.Dataset.range(len(source)).map(load, num_parallel_calls=PARALLEL, deterministic=True)
-    good = samples.filter(lambda index, x, good: good).map(lambda index, x, good: (index, x))
-    return good.batch(batch).prefetch(PREFETCH)
+    return samples.filter(is_good).map(without_flag).batch(batch).prefetch(PREFETCH)
 
 
 class Prepare:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from portraitseg.data.drawn import backgrounds, camera, figure, props
+from portraitseg.data.drawn import backgrounds, camera, figure, foregrounds, props
 from portraitseg.data.drawn.drawing import Bytes, Canvas, Float, Points, pick, soften
 from portraitseg.data.drawn.person import Person, sample
 from portraitseg.data.drawn.scene import Scene
@@ -35,7 +35,9 @@ class Layers(NamedTuple):
 
     def composed(self) -> Float:
         """The figure over the background, (3,H,W)."""
-        return self.figure + (1 - self.alpha) * self.background
+        composed: Float = (1 - self.alpha) * self.background
+        composed += self.figure
+        return composed
 
 
 class Synthetic:
@@ -99,8 +101,9 @@ def draw(rng: np.random.Generator, size: int) -> Layers:
     _light(rng, canvas, background, light)
     if rng.random() < OCCLUDED:
         _draw_foreground(scene, canvas, background)
-    *figure_planes, alpha = (camera.blur(plane, soft) for plane in canvas.planes)
-    return Layers(np.stack(figure_planes), alpha * np.float32(1 / 255), background)
+    for plane in canvas.planes:
+        plane[:] = camera.blur(plane, soft)
+    return Layers(canvas.planes[:3], canvas.planes[3] * np.float32(1 / 255), background)
 
 
 def _draw_people(rng: np.random.Generator, canvas: Canvas, light: Points) -> tuple[Person, tuple[float, float], float]:
@@ -129,7 +132,7 @@ def _draw_background(scene: Scene, canvas: Canvas, soft: float) -> Float:
         tilt = cv2.getRotationMatrix2D((size / 2, size / 2), rng.normal(0, 6), rng.uniform(1.0, 1.4))
         image = cv2.warpAffine(image, tilt, (size, size), borderMode=cv2.BORDER_REFLECT)
     image = camera.blur(image, soft + (rng.gamma(1.2, 0.011) * size if rng.random() < 0.6 else 0))  # never sharper than the figure
-    planes: Float = image.transpose(2, 0, 1).astype(np.float32, order="C")
+    planes: Float = np.array(cv2.split(image), np.float32)
     if rng.random() < 0.2:
         _cast_shadow(rng, canvas, planes)
     return planes
@@ -155,8 +158,8 @@ def _light(rng: np.random.Generator, canvas: Canvas, background: Float, light: P
 
 def _draw_foreground(scene: Scene, canvas: Canvas, background: Float) -> None:
     """Something before the figure: it is cut out of the figure and becomes background."""
-    patch, colour = pick(scene.rng, list(props.FOREGROUNDS.values()))(scene)
+    patch, colour = pick(scene.rng, list(foregrounds.FOREGROUNDS.values()))(scene)
     if patch.alpha.size:
         canvas.planes[:, patch.rows, patch.cols] *= 1 - patch.alpha
         view = background[:, patch.rows, patch.cols]
-        view += patch.alpha * (props.rough(scene, patch, colour) - view)
+        view += patch.alpha * (foregrounds.rough(scene, patch, colour) - view)

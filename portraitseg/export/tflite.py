@@ -11,9 +11,9 @@ from tqdm import tqdm
 
 from portraitseg.card import QUANTS, Card, InputSpec
 from portraitseg.errors import InputError
-from portraitseg.export.quiet import quiet
 from portraitseg.export.tflite_report import Report, Tensor
 from portraitseg.quantization.calibration import CalibrationSet
+from portraitseg.quiet import quiet
 
 IO = {"uint8": tf.uint8, "int8": tf.int8, "float": tf.float32}
 

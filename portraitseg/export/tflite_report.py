@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from portraitseg.export.quiet import quiet
+from portraitseg.quiet import quiet
 
 DELEGATE = "DELEGATE"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from portraitseg.image import Float32, UInt8, to_input
-from portraitseg.optional import require
+from portraitseg.quiet import load_tensorflow
 from portraitseg.runtime.base import as_input, person
 
 
@@ -20,7 +20,7 @@ class Keras:
             InputError: the checkpoint or its card is missing, broken, or of another net.
             ImportError: TensorFlow is not installed.
         """
-        tf = require("tensorflow", extra="train")
+        tf = load_tensorflow()
         with contextlib.suppress(RuntimeError):  # TensorFlow runs already; its threads cannot be changed any more
             tf.config.threading.set_intra_op_parallelism_threads(threads)
         from portraitseg import checkpoint

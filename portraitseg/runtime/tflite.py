@@ -1,5 +1,6 @@
 """Artifacts for LiteRT (.tflite): float, or 8-bit by the tensors' own scales."""
 
+import hashlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,11 @@ class TFLite:
         Raises:
             InputError: the file is no whole .tflite, there is no card, or the tensors are not what the card says.
         """
+        if card is None and card_path(path).is_file():
+            card = Card.load(card_path(path))
+            _check_digest(path, card)
         self.interpreter = open_interpreter(path, threads=threads)
-        self.card = card if card is not None else _own_card(path)
+        self.card = _required(card, path)
         self._input = picture_input(self.interpreter, path)
         self._output, self._shape = mask_output(self.interpreter, path)
         _check(path, self.card, self._input, self._output, self._shape[2])
@@ -169,13 +173,19 @@ def byte_table(detail: Detail, card: Card) -> Array | None:
     return table[None]
 
 
-def _own_card(path: Path) -> Card:
-    if not card_path(path).is_file():
+def _check_digest(path: Path, card: Card) -> None:
+    """Refuse a file that is not the one its card was written for, before LiteRT reads it: a flipped byte can crash the process."""
+    if card.sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != card.sha256:
+        raise InputError(f"{path} is damaged, or {card_path(path).name} is the card of another file (SHA-256 differs); copy both again")
+
+
+def _required(card: Card | None, path: Path) -> Card:
+    if card is None:
         raise InputError(
             f"{path} has no card ({card_path(path).name} beside it), so its input range is not known; "
             "copy the card too, or for a model of another project say --input-range 0..1, -1..1, 0..255 or imagenet"
         )
-    return Card.load(card_path(path))
+    return card
 
 
 def _check(path: Path, card: Card, source: Detail, output: Detail, classes: int) -> None:

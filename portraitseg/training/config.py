@@ -80,7 +80,7 @@ class TrainConfig:
     out: Path = Path("runs")
     """Folder of the runs."""
     name: str = ""
-    """The run's folder in it (default: from arch, width, size and data)."""
+    """The run's folder in it (default: ARCH-DATA)."""
 
     def phases(self) -> list[Phase]:
         """The run's phases, in order.

@@ -167,13 +167,14 @@ def test_graphs_that_cannot_be_deployed_are_refused() -> None:
 
 @pytest.mark.parametrize("arch", archs.ARCHS)
 def test_every_arch_deploys_to_the_same_prob(arch: str) -> None:
+    keras.utils.set_random_seed(0)
     card = archs.new_card(arch, size=64)
     model = _randomise(archs.build(card))
 
     deployed, _ = deploy.to_deploy(model, card)
 
     expected, found = _probs(model, deployed, _input(64))
-    assert expected.std() > 1e-3
+    assert expected.std() > 0.01
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert deploy.unfolded(model) == []
     assert deployed.count_params() == deploy.folded_params(model) < model.count_params()

@@ -1,6 +1,7 @@
 """The nets here are one 1x1 convolution with known weights, so that NumPy can say what must come out."""
 
 import dataclasses
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -260,3 +261,15 @@ def test_paths_are_given_as_pathlib_paths_with_any_case_of_suffix(folder, tmp_pa
     path = Path(tmp_path / "NET.TFLITE")
     path.write_bytes((folder / "prob.tflite").read_bytes())
     assert open_artifact(path, card=a_card())(PICTURE).shape == SIZE
+
+
+def test_a_file_with_one_flipped_byte_is_refused_by_its_card(folder, tmp_path):
+    content = bytearray((folder / "prob.tflite").read_bytes())
+    path = tmp_path / "net.tflite"
+    path.write_bytes(content)
+    a_card(sha256=hashlib.sha256(content).hexdigest()).save(card_path(path))
+    open_artifact(path)
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"is damaged, or .* is the card of another file"):
+        open_artifact(path)

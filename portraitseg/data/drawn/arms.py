@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from portraitseg.data.drawn.cloth import Cloth, on
-from portraitseg.data.drawn.drawing import Canvas, Float, Frame, Points, capsule, closed_curve, fill, relief, strokes
+from portraitseg.data.drawn.drawing import Canvas, Float, Frame, Points, fill, relief, soften, strokes
 from portraitseg.data.drawn.person import Person
+from portraitseg.data.drawn.shapes import capsule, closed_curve
 
 
 class Pose(NamedTuple):
@@ -68,9 +69,7 @@ def draw_arm(canvas: Canvas, person: Person, pose: Pose, side: float, sleeve: fl
     thick = unit * rng.uniform(0.85, 1.1) * np.array([0.2, 0.155, 0.09], np.float32)
     limbs = [capsule(shoulder, elbow, thick[0], thick[1]), capsule(elbow, wrist, thick[1], thick[2])]
     hand = hand_outlines(person, elbow, wrist, HANDS[pose.hand], side)
-    skin = [*hand, *(limbs if sleeve < 0.9 else [])]
-    if skin:
-        _lay(canvas, person, skin, person.skin, unit * 0.1)
+    _lay(canvas, person, [*hand, *(limbs if sleeve < 0.5 else limbs[1:])], person.skin, unit * 0.1)
     if hand:
         _draw_gaps(canvas, person, hand)
     if sleeve > 0.0:
@@ -113,7 +112,8 @@ def _sleeve(joints: Points, thick: Float, share: float) -> list[Points]:
 
 
 def _lay(canvas: Canvas, person: Person, outlines: list[Points], material: Cloth | Float, radius: float) -> None:
-    patch = fill(person.size, *outlines, soft=0.3)
-    cast = fill(person.size, *outlines, soft=max(0.8, person.unit * 0.025))
-    canvas.shade(cast, 0.8)  # it throws a thin shadow on what lies behind
+    reach = max(0.8, person.unit * 0.025)
+    patch = fill(person.size, *outlines, margin=2.5 * reach)
+    if patch.alpha.size:  # it throws a thin shadow on what lies behind
+        canvas.shade(patch._replace(alpha=soften(patch.alpha, reach)), 0.8)
     canvas.over(patch, on(patch, material) * relief(patch, person.light, radius, 1.3))

@@ -36,7 +36,7 @@ HAIR = np.array(
     ],
     np.float32,
 )
-COMMON_HAIR = np.array([0.22, 0.18, 0.14, 0.12, 0.09, 0.07, 0.07, 0.04, 0.04, 0.03])
+COMMON_HAIR = np.cumsum([0.22, 0.18, 0.14, 0.12, 0.09, 0.07, 0.07, 0.04, 0.04])  # the last one gets the rest
 
 
 def rgb(hue: float, saturation: float, value: float) -> Float:
@@ -56,7 +56,7 @@ def hair(rng: np.random.Generator) -> Float:
     """A natural hair colour, now and then a dyed one."""
     if rng.random() < 0.05:
         return rgb(rng.random(), rng.uniform(0.4, 0.8), rng.uniform(0.4, 0.9))
-    tone: Float = HAIR[rng.choice(len(HAIR), p=COMMON_HAIR)]
+    tone: Float = HAIR[int(np.searchsorted(COMMON_HAIR, rng.random()))]
     return np.asarray(np.clip(tone * rng.uniform(0.8, 1.2) * rng.normal(1, 0.04, 3), 8, 250), np.float32)
 
 

@@ -1,6 +1,6 @@
 """Layers with soft edges, and the canvas on which they are laid one over another.
 
-Outlines are (N,2) arrays of x, y in pixels, pixel centres at whole numbers; x runs right and y down.
+Outlines are (N,2) arrays of x, y in pixels, pixel centres at whole numbers; x runs right and y down. `shapes` makes them.
 """
 
 import math
@@ -86,7 +86,7 @@ class Canvas:
         self.planes[:3, patch.rows, patch.cols] *= 1.0 + patch.alpha * np.float32(factor - 1.0)
 
 
-def fill(size: int, *outlines: Points, holes: Sequence[Points] = (), soft: float = 0.0) -> Patch:
+def fill(size: int, *outlines: Points, holes: Sequence[Points] = (), soft: float = 0.0, margin: float = 0.0) -> Patch:
     """The union of closed outlines, less the holes.
 
     Args:
@@ -94,8 +94,9 @@ def fill(size: int, *outlines: Points, holes: Sequence[Points] = (), soft: float
         *outlines: each (N,2) in pixels.
         holes: outlines of what is cut out again.
         soft: standard deviation of a blur of the edge in pixels.
+        margin: further pixels around it that the patch takes in.
     """
-    patch, origin, mask = _sheet(size, np.concatenate(outlines), 2 + 2.5 * soft)
+    patch, origin, mask = _sheet(size, np.concatenate(outlines), 2 + 2.5 * soft + margin)
     if patch.alpha.size:
         for outline in outlines:
             cv2.fillPoly(mask, [_fixed(outline, origin)], 255, cv2.LINE_AA, SHIFT)
@@ -170,78 +171,11 @@ def pick(rng: np.random.Generator, choices: Sequence[Choice]) -> Choice:
     return choices[int(rng.integers(len(choices)))]
 
 
-def closed_curve(control: Rows | Points, steps: int = 6) -> Points:
-    """A smooth closed outline through the control points (Catmull-Rom), (N,2) -> (N*steps,2)."""
-    points = np.asarray(control, np.float32)
-    smooth: Points = _spline(len(points), steps, True) @ points
-    return smooth
-
-
-def open_curve(control: Rows | Points, steps: int = 6) -> Points:
-    """A smooth line through the control points from the first to the last, (N,2) -> ((N-1)*steps+1,2)."""
-    points = np.asarray(control, np.float32)
-    smooth: Points = _spline(len(points), steps, False) @ points
-    return smooth
-
-
-def mirrored(half: Rows | Points) -> Points:
-    """A right half from top to bottom, and its mirror image (x -> -x) back up; a point on the axis is not doubled."""
-    right = np.asarray(half, np.float32)
-    left = right[::-1] * np.array([-1, 1], np.float32)
-    return np.concatenate([right, left[left[:, 0] != 0]])
-
-
-def ellipse(x: float, y: float, rx: float, ry: float, angle: float = 0.0) -> Points:
-    """(20,2) points of an ellipse, its rx axis turned by `angle` radians."""
-    ring = _ring() * np.array([rx, ry], np.float32)
-    cos, sin = math.cos(angle), math.sin(angle)
-    turned: Points = ring @ np.array([[cos, sin], [-sin, cos]], np.float32) + np.array([x, y], np.float32)
-    return turned
-
-
-def capsule(start: Points, end: Points, start_radius: float, end_radius: float) -> Points:
-    """The outline of a limb: two discs and what lies between them."""
-    x, y = float(end[0] - start[0]), float(end[1] - start[1])
-    length = max(math.hypot(x, y), 1e-6)
-    back = _half_ring() @ np.array([[x, y], [-y, x]], np.float32) * np.float32(1 / length)
-    outline: Points = np.concatenate([start + back * np.float32(start_radius), end - back * np.float32(end_radius)])
-    return outline
-
-
-@cache
-def _ring() -> Points:
-    angles = np.linspace(0, 2 * np.pi, 20, endpoint=False, dtype=np.float32)
-    return np.stack([np.cos(angles), np.sin(angles)], 1)
-
-
 @cache
 def _slopes() -> Float:
     """(3,3,2): a kernel for the slope along x, and one for the slope along y."""
     sobel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32) / 2
     return np.stack([sobel, sobel.T], 2)
-
-
-@cache
-def _half_ring() -> Points:
-    """The half of a circle that faces away from +x."""
-    angles = np.linspace(np.pi / 2, 3 * np.pi / 2, 7, dtype=np.float32)
-    return np.stack([np.cos(angles), np.sin(angles)], 1)
-
-
-@cache
-def _spline(count: int, steps: int, closed: bool) -> Float:
-    """Weights of `count` control points at every point of the curve, a row a point."""
-    t = np.arange(steps, dtype=np.float32) / steps
-    weights = np.stack([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3], 1) / 2
-    spans = count if closed else count - 1
-    matrix = np.zeros((spans * steps, count), np.float32)
-    for span in range(spans):
-        for column, point in enumerate(range(span - 1, span + 3)):
-            point = point % count if closed else min(max(point, 0), count - 1)
-            matrix[span * steps : (span + 1) * steps, point] += weights[:, column]
-    if not closed:
-        matrix = np.concatenate([matrix, np.eye(count, dtype=np.float32)[-1:]])
-    return matrix
 
 
 def _fixed(points: Points, origin: Points) -> npt.NDArray[np.int32]:

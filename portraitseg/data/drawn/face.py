@@ -3,23 +3,9 @@
 import numpy as np
 
 from portraitseg.data.drawn import colours
-from portraitseg.data.drawn.drawing import (
-    Canvas,
-    Float,
-    Patch,
-    Points,
-    capsule,
-    closed_curve,
-    ellipse,
-    fill,
-    mirrored,
-    open_curve,
-    pick,
-    relief,
-    strokes,
-    within,
-)
+from portraitseg.data.drawn.drawing import Canvas, Float, Patch, Points, fill, pick, relief, strokes, within
 from portraitseg.data.drawn.person import Person
+from portraitseg.data.drawn.shapes import capsule, closed_curve, ellipse, mirrored, open_curve
 
 DETAIL = 22  # head height in pixels below which eyes and mouth are no more than smudges
 

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from portraitseg.data.drawn import colours
-from portraitseg.data.drawn.drawing import Canvas, Patch, Points, closed_curve, ellipse, fill, mirrored, pick, relief, strokes, within
+from portraitseg.data.drawn.drawing import Canvas, Patch, Points, fill, pick, relief, strokes, within
 from portraitseg.data.drawn.person import Person
+from portraitseg.data.drawn.shapes import closed_curve, ellipse, mirrored
 
 
 class Style(NamedTuple):
@@ -197,7 +198,7 @@ def _draw_strays(canvas: Canvas, person: Person, outline: Points, style: Style, 
     long = np.clip((starts[:, 1:] + 0.6) * 0.9, 0, 0.9)
     along = np.stack([-away[:, 1], away[:, 0]], 1) * np.where(rng.random((count, 1)) < 0.5, -0.9, 0.9)
     step = (0.45 * away + along) * (1 - 0.85 * long) + np.array([0, 1], np.float32) * long + rng.normal(0, 0.25, (count, 2))
-    reach = np.minimum(rng.gamma(2.0, 0.016 + style.curl * 0.3 + min(style.volume, 0.1) * 0.1, (count, 1)), 0.16) + 0.03 * long
+    reach = np.minimum(rng.gamma(2.0, 0.016 + style.curl * 0.3 + min(style.volume, 0.1) * 0.1, (count, 1)), 0.12) + 0.03 * long
     t = np.linspace(0, 1, 5, dtype=np.float32)[None, :, None]
     bend = rng.normal(0, 0.6 + style.curl * 10, (count, 1, 2)) * reach[:, None]
     lines = starts[:, None] - away[:, None] * 0.02 + step[:, None] * reach[:, None] * t + bend * t**2

@@ -6,22 +6,9 @@ import numpy as np
 
 from portraitseg.data.drawn import colours
 from portraitseg.data.drawn.cloth import Cloth, cloth, on
-from portraitseg.data.drawn.drawing import (
-    Canvas,
-    Float,
-    Points,
-    Rows,
-    closed_curve,
-    ellipse,
-    fill,
-    mirrored,
-    open_curve,
-    pick,
-    relief,
-    strokes,
-    within,
-)
+from portraitseg.data.drawn.drawing import Canvas, Float, Points, Rows, fill, pick, relief, strokes, within
 from portraitseg.data.drawn.person import Person
+from portraitseg.data.drawn.shapes import closed_curve, ellipse, mirrored, open_curve
 
 
 def draw_beanie(canvas: Canvas, person: Person) -> None:

@@ -21,7 +21,9 @@ def grid(size: int) -> tuple[Float, Float]:
 def noise(rng: Rng, size: int, cells: int, stretch: float = 1.0) -> Float:
     """Smooth noise of mean 0 and standard deviation around 0.7, (H,W): `cells` bumps across, `stretch` times as many down."""
     coarse = rng.standard_normal((max(2, round(cells * stretch)), max(2, cells)), np.float32)
-    field: Float = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
+    if cells < size / 8:
+        coarse = cv2.resize(coarse, (size // 4, size // 4), interpolation=cv2.INTER_CUBIC)
+    field: Float = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR)
     return field
 
 

@@ -5,9 +5,10 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any, TextIO
 
 from portraitseg.errors import InputError
+from portraitseg.optional import require
 
 
 @contextmanager
@@ -32,3 +33,15 @@ def quiet() -> Iterator[TextIO]:
             sys.stderr.flush()
             terminal.flush()
             os.dup2(saved, 2)
+
+
+def load_tensorflow() -> Any:
+    """TensorFlow, started without a word: on import, and when it first looks for devices, it logs what users need not know.
+
+    Raises:
+        ImportError: it is not installed; with the command that installs it.
+    """
+    with quiet():
+        tensorflow = require("tensorflow", extra="train")
+        tensorflow.config.list_physical_devices()
+    return tensorflow
