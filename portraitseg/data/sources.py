@@ -15,7 +15,7 @@ from portraitseg.image import UInt8
 __all__ = ["Dataset", "Folder", "Pair", "Source", "find_pairs", "in_validation", "open_data"]
 
 SYNTHETIC_TRAIN = 2048
-SYNTHETIC_VAL = 256
+SYNTHETIC_VAL = 128
 
 
 class Source(Protocol):
@@ -142,9 +142,9 @@ def _dataset(train: list[Pair], held: list[Pair], report: list[str]) -> Dataset:
 
 
 def _synthetic(val: Path | None, seed: int, size: int) -> Dataset:
-    from portraitseg.data.synthetic import Synthetic
+    from portraitseg.data.synthetic import DESCRIPTION, Synthetic
 
-    report = ["training on drawn, synthetic portraits; give --data DIR to train on real pictures"]
+    report = [DESCRIPTION]
     held: Source = Synthetic(SYNTHETIC_VAL, seed=2 * seed + 1, size=size)
     if val is not None:
         pairs, lines = find_pairs(val)

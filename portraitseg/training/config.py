@@ -51,7 +51,7 @@ class TrainConfig:
     """Pictures an epoch (default: the whole training set)."""
 
     epochs: int | None = None
-    """Passes over the training set (default: 20, or 8 on the synthetic set)."""
+    """Passes over the training set (default: 20, or 4 on the synthetic set)."""
     batch: int = 16
     """Pictures a step."""
     lr: float = 2e-3
@@ -106,7 +106,7 @@ class TrainConfig:
         """Epochs of all phases."""
         if self.epochs is not None:
             return self.epochs
-        return 8 if self.data is None else 20
+        return 4 if self.data is None else 20
 
     def save(self, path: Path) -> None:
         """Write the settings as JSON."""
