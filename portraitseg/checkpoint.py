@@ -1,5 +1,6 @@
 """Weights (.h5) with their card (.json) beside them. Loading never runs code from a file: the net is built from the card."""
 
+import io
 from pathlib import Path
 
 import h5py
@@ -13,8 +14,9 @@ from portraitseg.files import atomic
 
 def save(model: keras.Model, card: Card, path: Path) -> None:
     """Write the weights to `path` (.h5) and the card beside it, each whole or not at all."""
+    content = _encode(model)
     with atomic(path) as temporary:
-        model.save_weights(temporary, save_format="h5")
+        temporary.write_bytes(content)
     card.save(card_path(path))
 
 
@@ -66,6 +68,19 @@ def load_weights(model: keras.Model, card: Card, path: Path) -> None:
                 "is this the card of another checkpoint?"
             )
         layer.set_weights(found)
+
+
+def _encode(model: keras.Model) -> bytes:
+    """The weights as an HDF5 file in Keras' layout, made in memory: HDF5 itself ends the process when a disk is full."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
+        for layer in model.layers:
+            group = file.create_group(layer.name)
+            group.attrs["weight_names"] = [weight.name.encode() for weight in layer.weights]
+            for weight in layer.weights:
+                group.create_dataset(weight.name, data=weight.numpy())
+    return buffer.getvalue()
 
 
 def _layer_weights(group: h5py.Group) -> dict[str, list[h5py.Dataset]]:

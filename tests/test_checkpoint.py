@@ -1,6 +1,10 @@
 """Checkpoints: what was saved comes back, and nothing else is accepted or executed."""
 
 import dataclasses
+import errno
+import os
+import resource
+import tempfile
 
 import h5py
 import numpy as np
@@ -9,6 +13,7 @@ import tf_keras as keras
 
 from portraitseg import archs, checkpoint
 from portraitseg.errors import InputError
+from portraitseg.training import state
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +41,13 @@ def test_comes_back_bit_identical(saved):
     loaded, loaded_card = checkpoint.load(path)
     assert loaded_card == card
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), loaded.get_weights(), strict=True))
+
+
+def test_keras_itself_can_read_the_weights(saved):
+    model, card, path = saved
+    other = archs.build(card)
+    other.load_weights(path)
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), other.get_weights(), strict=True))
 
 
 def test_a_whole_keras_model_file_gives_its_weights(saved, tmp_path):
@@ -104,3 +116,41 @@ def test_missing_card_missing_file_wrong_suffix(saved, tmp_path):
         checkpoint.load(tmp_path / "other.h5")
     with pytest.raises(InputError, match=r"ends in \.h5"):
         checkpoint.load(saved[2].with_suffix(".json"))
+
+
+@pytest.fixture
+def full_disk():
+    """Files of this process cannot grow beyond 10,000 bytes: what a full disk does to a write, without filling one."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_the_old_checkpoint(saved, tmp_path, full_disk):
+    model, card, _ = saved
+    path = tmp_path / "best.h5"
+    path.write_bytes(b"the old one")
+    with pytest.raises(InputError, match=r"cannot write .*best\.h5.*free some space"):
+        checkpoint.save(model, card, path)
+    assert path.read_bytes() == b"the old one"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["best.h5"]
+
+
+def test_a_full_disk_leaves_the_old_state(saved, tmp_path, full_disk):
+    model, _, _ = saved
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(model.trainable_variables)
+    with pytest.raises(InputError, match="free some space"):
+        state.save(tmp_path / "last.state.npz", model, optimizer, state.Progress())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_read_only_disk_is_said_plainly(saved, tmp_path, monkeypatch):
+    def read_only(*arguments, **options):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(tempfile, "mkstemp", read_only)
+    model, card, _ = saved
+    with pytest.raises(InputError, match=r"cannot write .*best\.h5: Read-only file system; choose an output folder"):
+        checkpoint.save(model, card, tmp_path / "best.h5")
