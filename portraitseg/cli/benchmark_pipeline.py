@@ -22,7 +22,7 @@ from portraitseg.data.augment import AugmentConfig
 from portraitseg.data.sources import Source, open_data
 from portraitseg.errors import InputError
 from portraitseg.training.config import TrainConfig
-from portraitseg.training.trainer import make_train_step
+from portraitseg.training.step import make_train_step
 
 ROUNDS = 4
 WARMUP_STEPS = 3

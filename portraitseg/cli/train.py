@@ -82,7 +82,8 @@ def _trainer(settings: TrainConfig, dataset: "Dataset", folder: Path, config: Co
 def _fit(trainer: "Trainer") -> int:
     from portraitseg import checkpoint
     from portraitseg.training import report
-    from portraitseg.training.trainer import RunStoppedError, predict
+    from portraitseg.training.trainer import RunStoppedError
+    from portraitseg.training.validation import predict
 
     try:
         card = trainer.fit()

@@ -4,7 +4,7 @@ import hashlib
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,81 +16,23 @@ import tensorflow as tf
 import tf_keras as keras
 from tqdm import tqdm
 
-from portraitseg import archs, checkpoint, image, losses
+from portraitseg import archs, checkpoint, losses
 from portraitseg.card import Card
 from portraitseg.data import pipeline
 from portraitseg.data.augment import AugmentConfig
 from portraitseg.data.sources import Dataset, Source
 from portraitseg.encoders import pretrained
 from portraitseg.errors import InputError
-from portraitseg.metrics import Meter
 from portraitseg.training import schedules, state
 from portraitseg.training.config import Phase, TrainConfig
 from portraitseg.training.report import Log
 from portraitseg.training.state import Progress
-
-EVAL_BATCH = 16
-TrainStep = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+from portraitseg.training.step import freeze, make_train_step
+from portraitseg.training.validation import validate
 
 
 class RunStoppedError(Exception):
     """The run was stopped by Ctrl-C or SIGTERM, and its state is saved."""
-
-
-def make_train_step(model: keras.Model, optimizer: Any, loss: losses.Loss) -> TrainStep:
-    """Compile one optimisation step.
-
-    Args:
-        model: input -> logits; its trainable variables are those of this moment.
-        optimizer: a Keras optimizer.
-        loss: (mask, logits) -> scalar.
-
-    Returns:
-        A function (x (N,H,W,C), mask (N,H,W,1) in [0,1]) -> loss, which updates the weights.
-    """
-    variables = model.trainable_variables
-    scaled = isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer)
-
-    @tf.function  # type: ignore[untyped-decorator]
-    def step(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            value = loss(mask, model(x, training=True))
-            target = optimizer.get_scaled_loss(value) if scaled else value
-        gradients = tape.gradient(target, variables)
-        if scaled:
-            gradients = optimizer.get_unscaled_gradients(gradients)
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return value
-
-    compiled: TrainStep = step
-    return compiled
-
-
-def freeze(model: keras.Model, prefix: str) -> None:
-    """Freeze the layers whose name starts with `prefix` (batch norm then uses and keeps its statistics); thaw all others."""
-    for layer in model.layers:
-        layer.trainable = not (prefix and layer.name.startswith(prefix))
-
-
-def predict(model: keras.Model, card: Card, source: Source) -> Iterator[tuple[int, np.ndarray]]:
-    """Every picture's index and prob (h,w), float32 in [0,1], at the net's size."""
-
-    @tf.function  # type: ignore[untyped-decorator]
-    def prob(x: tf.Tensor) -> tf.Tensor:
-        return tf.sigmoid(losses.person_logits(model(x, training=False)))
-
-    for indices, x in pipeline.eval_batches(source, card, batch=EVAL_BATCH):
-        for index, value in zip(indices.numpy(), prob(x).numpy()[..., 0], strict=True):
-            yield int(index), value
-
-
-def validate(model: keras.Model, card: Card, source: Source) -> dict[str, float]:
-    """IoU, mIoU (percent) and MAE at the masks' own sizes."""
-    meter = Meter(boundary=False)
-    for index, prob in predict(model, card, source):
-        _, mask = source.load(index)
-        meter.add(source.name(index), image.from_prob(prob, mask.shape, card.fit), mask)
-    return meter.summary()
 
 
 class Trainer:

@@ -17,7 +17,8 @@ from portraitseg.data.sources import Dataset
 from portraitseg.errors import InputError
 from portraitseg.training import trainer as trainer_module
 from portraitseg.training.config import TrainConfig
-from portraitseg.training.trainer import RunStoppedError, Trainer, validate
+from portraitseg.training.trainer import RunStoppedError, Trainer
+from portraitseg.training.validation import validate
 
 
 class Discs:
