@@ -1,1 +1,1 @@
-"""Training: settings as data (config), the loop (trainer), what survives an interruption (state), what is left to look at (report)."""
+"""Training: settings as data (config), one step (step), the loop (trainer), validation, what survives an interruption (state), reports."""
