@@ -40,7 +40,7 @@ def run(config: Config) -> int:
     dataset = open_data(settings.data, settings.val, seed=settings.seed)
     print("\n".join(dataset.report))
     trainer = _trainer(settings, dataset, folder, config)
-    return _fit(trainer)
+    return _fit(trainer, "fp32" if config.quick else "int8")
 
 
 def _started(config: Config) -> tuple[TrainConfig, Path]:
@@ -79,7 +79,8 @@ def _trainer(settings: TrainConfig, dataset: "Dataset", folder: Path, config: Co
     return trainer
 
 
-def _fit(trainer: "Trainer") -> int:
+def _fit(trainer: "Trainer", quant: str) -> int:
+    """Train; then draw the contact sheet and name the next commands, with the precision that this net can bear."""
     from portraitseg import checkpoint
     from portraitseg.training import report
     from portraitseg.training.trainer import RunStoppedError
@@ -92,18 +93,18 @@ def _fit(trainer: "Trainer") -> int:
         return 130
     model, card = checkpoint.load(trainer.best)
     report.draw_sheet(trainer.dataset.val, card, predict(model, card, trainer.dataset.val), trainer.folder / "sheet.png")
-    print(_closing(trainer, card.metrics["miou"]))
+    print(_closing(trainer, card.metrics["miou"], quant))
     return 0
 
 
-def _closing(trainer: "Trainer", miou: float) -> str:
+def _closing(trainer: "Trainer", miou: float, quant: str) -> str:
     folder = trainer.folder
     return "\n".join(
         [
             f"\nbest validation mIoU {miou:.2f}; look at {folder / 'sheet.png'} and {folder / 'curves.png'}",
             "next:",
             f"  python eval.py {trainer.best}",
-            f"  python export.py {trainer.best} --quant int8",
-            f"  python test.py PHOTO.jpg --model {folder / trainer.card.name}-int8.tflite",
+            f"  python export.py {trainer.best} --quant {quant}",
+            f"  python test.py PHOTO.jpg --model {folder / trainer.card.name}-{quant}.tflite",
         ]
     )
