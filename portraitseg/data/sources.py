@@ -14,7 +14,7 @@ from portraitseg.image import UInt8
 
 __all__ = ["Dataset", "Folder", "Pair", "Source", "find_pairs", "in_validation", "open_data"]
 
-SYNTHETIC_TRAIN = 2048
+SYNTHETIC_TRAIN = 1792
 SYNTHETIC_VAL = 128
 
 
