@@ -5,6 +5,7 @@ import errno
 import os
 import resource
 import tempfile
+from contextlib import contextmanager
 
 import h5py
 import numpy as np
@@ -118,30 +119,35 @@ def test_missing_card_missing_file_wrong_suffix(saved, tmp_path):
         checkpoint.load(saved[2].with_suffix(".json"))
 
 
-@pytest.fixture
+@contextmanager
 def full_disk():
-    """Files of this process cannot grow beyond 10,000 bytes: what a full disk does to a write, without filling one."""
+    """Files of this process cannot grow beyond 10,000 bytes: what a full disk does to a write, without filling one.
+
+    No fixture: pytest writes its own report before a fixture ends, maybe to a file that is longer by then.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_leaves_the_old_checkpoint(saved, tmp_path, full_disk):
+def test_a_full_disk_leaves_the_old_checkpoint(saved, tmp_path):
     model, card, _ = saved
     path = tmp_path / "best.h5"
     path.write_bytes(b"the old one")
-    with pytest.raises(InputError, match=r"cannot write .*best\.h5.*free some space"):
+    with pytest.raises(InputError, match=r"cannot write .*best\.h5.*free some space"), full_disk():
         checkpoint.save(model, card, path)
     assert path.read_bytes() == b"the old one"
     assert [entry.name for entry in tmp_path.iterdir()] == ["best.h5"]
 
 
-def test_a_full_disk_leaves_the_old_state(saved, tmp_path, full_disk):
+def test_a_full_disk_leaves_the_old_state(saved, tmp_path):
     model, _, _ = saved
     optimizer = keras.optimizers.Adam()
     optimizer.build(model.trainable_variables)
-    with pytest.raises(InputError, match="free some space"):
+    with pytest.raises(InputError, match="free some space"), full_disk():
         state.save(tmp_path / "last.state.npz", model, optimizer, state.Progress())
     assert not list(tmp_path.iterdir())
 
