@@ -10,7 +10,7 @@ KerasTensor = Any
 
 
 @keras.utils.register_keras_serializable(package="portraitseg")
-class Dropout(layers.Layer):  # type: ignore[misc]
+class Dropout(layers.Layer):  # type: ignore[misc]  # its base has no types
     """Dropout whose noise comes from TensorFlow's global generator.
 
     Resetting that generator (`tf.random.get_global_generator().reset_from_seed`) replays the same noise, which is what lets an

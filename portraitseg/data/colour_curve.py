@@ -23,7 +23,7 @@ UP = _curve((0, 70, 140, 210, 256))
 DOWN = _curve((0, 30, 80, 120, 192))
 
 
-class ColourCurve(A.ImageOnlyTransform):  # type: ignore[misc]
+class ColourCurve(A.ImageOnlyTransform):  # type: ignore[misc]  # its base has no types
     """Raise red and lower blue (warmer), or the other way round (cooler), by a random share of the full curves."""
 
     def __init__(self, strength: float = 1.0, p: float = 0.5) -> None:

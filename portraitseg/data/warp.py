@@ -22,7 +22,7 @@ HALF = np.array([[0, 0, 0.5]])  # from a pixel's corner to its centre
 STRIDE = 8  # mask pixels that are looked at to find the person: every eighth
 
 
-class Warp(A.DualTransform):  # type: ignore[misc]
+class Warp(A.DualTransform):  # type: ignore[misc]  # its base has no types
     """A random view of the picture and its mask at one size.
 
     One view instead of a chain of crop, resize, rotate and flip: a picture that is sampled once stays sharp, and costs a third.

@@ -25,7 +25,7 @@ def make_train_step(model: keras.Model, optimizer: Any, loss: losses.Loss) -> Tr
     variables = model.trainable_variables
     scaled = isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer)
 
-    @tf.function  # type: ignore[untyped-decorator]
+    @tf.function  # type: ignore[untyped-decorator]  # TensorFlow has no types
     def step(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             value = loss(mask, model(x, training=True))

@@ -18,7 +18,7 @@ BATCH = 16
 def predict(model: keras.Model, card: Card, source: Source) -> Iterator[tuple[int, np.ndarray]]:
     """Every picture's index and prob (h,w), float32 in [0,1], at the net's size."""
 
-    @tf.function  # type: ignore[untyped-decorator]
+    @tf.function  # type: ignore[untyped-decorator]  # TensorFlow has no types
     def prob(x: tf.Tensor) -> tf.Tensor:
         return tf.sigmoid(losses.person_logits(model(x, training=False)))
 

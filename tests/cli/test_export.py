@@ -55,7 +55,7 @@ def saved(tmp_path: Path, data: Path) -> Path:
     """A checkpoint that finds bright pixels, its weights set by hand, its statistics not the initial ones."""
     card = replace(
         archs.new_card("tiny"), data=("discs",), licence="CC0", metrics={"miou": 91.5},
-        training={"data": str(data), "val": None, "seed": 0, "pretrained": "/home/me/weights.h5", "lr": 0.002},
+        training={"data": str(data), "val": None, "seed": 0, "pretrained": "downloads/weights.h5", "lr": 0.002},
     )  # fmt: skip
     model = archs.build(card)
     rng = np.random.default_rng(1)
