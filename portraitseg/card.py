@@ -10,6 +10,8 @@ from portraitseg import __version__
 from portraitseg.errors import InputError
 from portraitseg.files import atomic
 
+UNNAMED = ("half_pixel",)
+"""Option values that a file's name leaves out: what any reader takes for granted."""
 QUANTS = ("fp32", "fp16", "dynamic", "int8")
 
 
@@ -26,6 +28,7 @@ class InputSpec:
 UNIT = InputSpec(mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0))  # [0, 1]
 SYMMETRIC = InputSpec(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))  # [-1, 1]
 RAW = InputSpec(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))  # [0, 255]
+CAFFE = InputSpec(mean=(103.939, 116.779, 123.68), std=(1.0, 1.0, 1.0), order="bgr")  # keras.applications' ResNet50
 IMAGENET = InputSpec(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
 
 
@@ -70,7 +73,7 @@ class Card:
         """File stem by convention: munet_mnv3-wm050-224, munet_mnv2_bilinear-wm050-128, munet_mnv3-wm050-144x256 (height x width)."""
         height, width = self.size
         size = f"{height}" if height == width else f"{height}x{width}"
-        arch = "_".join([self.arch, *map(str, self.options.values())])
+        arch = "_".join([self.arch, *(str(value) for value in self.options.values() if value not in UNNAMED)])
         return f"{arch}-wm{round(self.wm * 100):03d}-{size}"
 
     def save(self, path: Path) -> None:

@@ -5,9 +5,15 @@ from typing import Any
 import tf_keras as keras
 
 from portraitseg.archs import munet
-from portraitseg.archs.spec import ArchSpec, Published
-from portraitseg.card import Card
+from portraitseg.archs.spec import ArchSpec, Heads, Published
+from portraitseg.card import SYMMETRIC, Card
+from portraitseg.encoders import ENCODERS
 from portraitseg.errors import InputError
+from portraitseg.layers import KerasTensor
+from portraitseg.resizing import RESIZES
+
+LOGITS = "logits"
+"""The output that ships; every other is for training alone."""
 
 _MUNET = "U-Net arXiv:1505.04597; MobileNetV2 arXiv:1801.04381"
 _MUNET3 = "U-Net arXiv:1505.04597; MobileNetV3 arXiv:1905.02244"
@@ -17,17 +23,20 @@ _HALF = "the published file keeps the 5 BNs behind transposed convolutions: + 4 
 ARCHS: dict[str, ArchSpec] = {
     "munet_mnv2": ArchSpec(
         builder=munet.munet_mnv2, size=128, wm=0.5, encoder="mobilenet_v2", paper=_MUNET,
-        options={"decoder": ("deconv", "bilinear")},
-        published=(Published(wm=0.5, folded=3_620_617, options={"decoder": "deconv"}, note=_HALF),
-                   Published(wm=0.5, folded=3_620_617, options={"decoder": "bilinear"}))),
+        options={"decoder": ("deconv", "bilinear"), "resize": RESIZES},
+        published=(Published(wm=0.5, folded=3_620_617, training=3_648_561, options={"decoder": "deconv"}, note=_HALF),
+                   Published(wm=0.5, folded=3_620_617, training=3_648_561, options={"decoder": "bilinear"}))),
     "munet_mnv3": ArchSpec(
-        builder=munet.munet_mnv3, size=224, wm=0.5, encoder="mobilenet_v3_small", paper=_MUNET3,
-        published=(Published(wm=1.0, folded=2_552_241), Published(wm=0.5, folded=1_192_213))),
+        builder=munet.munet_mnv3, size=224, wm=0.5, encoder="mobilenet_v3_small_thin", paper=_MUNET3,
+        published=(Published(wm=1.0, folded=2_552_241, training=2_578_449), Published(wm=0.5, folded=1_192_213, training=1_216_293))),
     "munet_mnv3_transition": ArchSpec(
         builder=munet.munet_mnv3_transition, size=256, wm=1.0, encoder="mobilenet_v3_small", paper=_MUNET3,
-        published=(Published(wm=1.0, folded=940_122, classes=2, note="the original's head has two channels; with one, 17 fewer"),)),
+        options={"resize": RESIZES},
+        published=(Published(wm=1.0, folded=940_122, training=969_970, classes=2,
+                             note="the original's head has two channels; with one, 17 fewer"),)),
     "munet_mnv2_transition": ArchSpec(
-        builder=munet.munet_mnv2_transition, size=256, wm=0.35, encoder="mobilenet_v2", paper=_MUNET),
+        builder=munet.munet_mnv2_transition, size=256, wm=0.35, encoder="mobilenet_v2", paper=_MUNET,
+        options={"resize": RESIZES}),
 }
 # fmt: on
 
@@ -59,9 +68,16 @@ def new_card(arch: str, *, wm: float | None = None, size: int | None = None, cha
         chosen[name] = value
     side = spec.size if size is None else size
     width = spec.wm if wm is None else wm
-    card = Card(arch=arch, wm=width, size=(side, side), input=spec.input, options=chosen, channels=channels, classes=classes)
+    source = spec.input or (ENCODERS[chosen["encoder"]].input if chosen["encoder"] in ENCODERS else SYMMETRIC)
+    card = Card(arch=arch, wm=width, size=(side, side), input=source, options=chosen, channels=channels, classes=classes)
     check(card)
     return card
+
+
+def encoder_of(card: Card) -> str:
+    """The name in ENCODERS of a card's encoder; empty: the net has none that weights could be copied onto."""
+    name = card.options.get("encoder", find(card.arch).encoder)
+    return str(name) if name in ENCODERS else ""
 
 
 def check(card: Card) -> None:
@@ -88,14 +104,38 @@ def check(card: Card) -> None:
 def build(card: Card) -> keras.Model:
     """The untrained net of a card: input (N,H,W,channels) in the card's range -> logits (N,H,W,classes), float32.
 
+    A net with training-only heads has them as further outputs behind the logits, each named as in its `Heads`.
+
     Raises:
         InputError: the card names something that cannot be built.
     """
     check(card)
     image = keras.Input((*card.size, card.channels), name="image")
-    logits = find(card.arch).builder(image, wm=card.wm, classes=card.classes, **card.options)
-    logits = keras.layers.Activation("linear", dtype="float32", name="logits")(logits)
-    return keras.Model(image, logits, name=card.arch)
+    made = find(card.arch).builder(image, wm=card.wm, classes=card.classes, **card.options)
+    heads = made if isinstance(made, Heads) else Heads(made, {})
+    outputs = [_output(tensor, name) for name, tensor in {LOGITS: heads.logits, **heads.aux}.items()]
+    return keras.Model(image, outputs if len(outputs) > 1 else outputs[0], name=card.arch)
 
 
-__all__ = ["ARCHS", "ArchSpec", "Published", "build", "check", "find", "new_card"]
+def logits_model(model: keras.Model) -> keras.Model:
+    """The same layers and weights with the logits as the only output.
+
+    Raises:
+        InputError: no layer is named "logits" and the net has several outputs, or a model lies within the model.
+    """
+    nested = [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
+    if nested:
+        raise InputError(f"only a flat graph can be exported, but {', '.join(nested)} is a model within the model; build it from layers")
+    if any(layer.name == LOGITS for layer in model.layers):
+        return keras.Model(model.inputs, model.get_layer(LOGITS).output, name=model.name)
+    if len(model.outputs) != 1:
+        names = ", ".join(model.output_names)
+        raise InputError(f'the net has {len(model.outputs)} outputs ({names}); name the layer that gives the logits "{LOGITS}"')
+    return model
+
+
+def _output(tensor: KerasTensor, name: str) -> KerasTensor:
+    return keras.layers.Activation("linear", dtype="float32", name=name)(tensor)
+
+
+__all__ = ["ARCHS", "LOGITS", "ArchSpec", "Heads", "Published", "build", "check", "encoder_of", "find", "logits_model", "new_card"]

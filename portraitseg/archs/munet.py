@@ -12,7 +12,7 @@ from portraitseg.encoders import mobilenet_v3 as v3
 from portraitseg.layers import Dropout, KerasTensor, conv, deconv, depthwise, norm, relu, upsample
 
 
-def munet_mnv2(x: KerasTensor, *, wm: float, classes: int = 1, decoder: str = "deconv") -> KerasTensor:
+def munet_mnv2(x: KerasTensor, *, wm: float, classes: int = 1, decoder: str = "deconv", resize: str = "half_pixel") -> KerasTensor:
     """MobileNetV2 encoder, U-Net decoder of fixed width with concatenated skips.
 
     Args:
@@ -20,13 +20,14 @@ def munet_mnv2(x: KerasTensor, *, wm: float, classes: int = 1, decoder: str = "d
         wm: width multiplier of the encoder.
         classes: channels of the logits.
         decoder: "deconv" doubles by a transposed 3x3 convolution, "bilinear" by a resize and a 3x3 convolution (4x the MACs).
+        resize: how "bilinear" resizes, a name of RESIZES.
 
     Returns:
         Logits (N,H,W,classes).
     """
     taps = v2.mobilenet_v2(x, wm=wm)
     skips = [taps[name] for name in reversed(v2.TAPS)]  # 1/16, 1/8, 1/4, 1/2
-    x = _unet_decoder(taps["enc_block_16_project_BN"], skips, (512, 256, 128, 64, 32), decoder)
+    x = _unet_decoder(taps["enc_block_16_project_BN"], skips, (512, 256, 128, 64, 32), decoder, resize)
     return deconv(x, classes, 1, stride=1, name="head_conv")  # N,H,W,classes
 
 
@@ -39,24 +40,26 @@ def munet_mnv3(x: KerasTensor, *, wm: float, classes: int = 1) -> KerasTensor:
     return deconv(x, classes, 1, stride=1, name="head_conv")  # N,H,W,classes
 
 
-def munet_mnv3_transition(x: KerasTensor, *, wm: float, classes: int = 1) -> KerasTensor:
+def munet_mnv3_transition(x: KerasTensor, *, wm: float, classes: int = 1, resize: str = "half_pixel") -> KerasTensor:
     """Minimalistic MobileNetV3-small encoder, transition decoder with added skips: (N,H,W,C) -> logits (N,H,W,classes)."""
     taps = v3.mobilenet_v3_small(x, wm=wm)
-    return _transition_decoder(taps[v3.LAST], [taps[name] for name in reversed(v3.TAPS[1:])], classes)
+    return _transition_decoder(taps[v3.LAST], [taps[name] for name in reversed(v3.TAPS[1:])], classes, resize)
 
 
-def munet_mnv2_transition(x: KerasTensor, *, wm: float, classes: int = 1) -> KerasTensor:
+def munet_mnv2_transition(x: KerasTensor, *, wm: float, classes: int = 1, resize: str = "half_pixel") -> KerasTensor:
     """MobileNetV2 encoder, transition decoder with added skips: (N,H,W,C) -> logits (N,H,W,classes)."""
     taps = v2.mobilenet_v2(x, wm=wm)
-    return _transition_decoder(taps["enc_block_16_project_BN"], [taps[name] for name in reversed(v2.TAPS[1:])], classes)
+    return _transition_decoder(taps["enc_block_16_project_BN"], [taps[name] for name in reversed(v2.TAPS[1:])], classes, resize)
 
 
-def _unet_decoder(x: KerasTensor, skips: list[KerasTensor], filters: "list[int] | tuple[int, ...]", decoder: str) -> KerasTensor:
+def _unet_decoder(
+    x: KerasTensor, skips: list[KerasTensor], filters: "list[int] | tuple[int, ...]", decoder: str, resize: str = "half_pixel"
+) -> KerasTensor:
     """Five doublings from 1/32 to full size; the first four are concatenated with a skip and dropped out while training."""
     for level, width in zip((4, 3, 2, 1, 0), filters, strict=True):
         name = f"dec{level}"
         if decoder == "bilinear":
-            x = conv(upsample(x, name=f"{name}_up"), width, 3, name=f"{name}_conv")  # N,2h,2w,F
+            x = conv(upsample(x, resize=resize, name=f"{name}_up"), width, 3, name=f"{name}_conv")  # N,2h,2w,F
         else:
             x = deconv(x, width, name=f"{name}_up")  # N,2h,2w,F
         x = norm(x, name=f"{name}_BN")
@@ -68,16 +71,16 @@ def _unet_decoder(x: KerasTensor, skips: list[KerasTensor], filters: "list[int] 
     return x
 
 
-def _transition_decoder(x: KerasTensor, skips: list[KerasTensor], classes: int) -> KerasTensor:
+def _transition_decoder(x: KerasTensor, skips: list[KerasTensor], classes: int, resize: str) -> KerasTensor:
     """Refine to the skip's width, double, add, from 1/32 to 1/4; then 16 channels, four-fold resize, 1x1 convolution."""
     for level, skip in zip((4, 3, 2), skips, strict=True):
         name = f"dec{level}"
         x = _transition(x, skip.shape[-1], name=name)
-        x = upsample(x, name=f"{name}_up")  # N,2h,2w,S
+        x = upsample(x, resize=resize, name=f"{name}_up")  # N,2h,2w,S
         x = layers.Add(name=f"{name}_add")([x, skip])
     x = _transition(x, 16, name="dec1")  # N,H/4,W/4,16
-    x = upsample(x, name="dec1_up")  # N,H/2,W/2,16
-    x = upsample(x, name="dec0_up")  # N,H,W,16
+    x = upsample(x, resize=resize, name="dec1_up")  # N,H/2,W/2,16
+    x = upsample(x, resize=resize, name="dec0_up")  # N,H,W,16
     return conv(x, classes, 1, name="head_conv")  # N,H,W,classes
 
 

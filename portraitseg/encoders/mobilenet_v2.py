@@ -4,6 +4,9 @@ Layer names are keras.applications' with the prefix `enc_`. Stride-2 convolution
 sizes, the only ones that we build, the result is equal.
 """
 
+from typing import Any
+
+import tf_keras as keras
 from tf_keras import layers
 
 from portraitseg.layers import KerasTensor, conv, depthwise, divisible, norm, relu
@@ -59,3 +62,8 @@ def _block(x: KerasTensor, expansion: int, filters: int, stride: int, number: in
     if stride == 1 and channels == filters:
         x = taps[f"{name}_add"] = layers.Add(name=f"{name}_add")([shortcut, x])
     return x
+
+
+def imagenet(*, wm: float) -> Any:
+    """keras.applications' model with ImageNet weights."""
+    return keras.applications.MobileNetV2(input_shape=(224, 224, 3), alpha=wm, include_top=False)

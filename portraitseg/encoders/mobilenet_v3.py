@@ -9,7 +9,9 @@ Layer names are keras.applications' with the prefix `enc_` and `/` written `_`.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
+import tf_keras as keras
 from tf_keras import layers
 
 from portraitseg.layers import KerasTensor, conv, depthwise, divisible, norm, relu
@@ -79,3 +81,10 @@ def _block(
     if stride == 1 and channels == filters:
         x = layers.Add(name=f"{name}_add")([shortcut, x])
     return x
+
+
+def imagenet_small(*, wm: float) -> Any:
+    """keras.applications' model with ImageNet weights."""
+    return keras.applications.MobileNetV3Small(
+        input_shape=(224, 224, 3), alpha=wm, minimalistic=True, include_top=False, include_preprocessing=False
+    )

@@ -1,12 +1,13 @@
 """Pretrained weights onto our encoders: keras.applications' ImageNet weights, or a Keras .h5 file with its layer names."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 import numpy as np
 import tf_keras as keras
 
+from portraitseg.encoders import ENCODERS
 from portraitseg.errors import InputError
 
 PREFIX = "enc_"
@@ -113,22 +114,15 @@ def _layer_name(path: str) -> str:
 
 
 def _imagenet(encoder: str, wm: float) -> _Weights:
-    loaders: dict[str, Callable[[], keras.Model]] = {
-        "mobilenet_v2": lambda: keras.applications.MobileNetV2(input_shape=(224, 224, 3), alpha=wm, include_top=False),
-        "mobilenet_v3_small": lambda: keras.applications.MobileNetV3Small(
-            input_shape=(224, 224, 3), alpha=wm, minimalistic=True, include_top=False, include_preprocessing=False
-        ),
-    }
-    files = {
-        "mobilenet_v2": f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{wm}_224_no_top.h5",
-        "mobilenet_v3_small": "weights_mobilenet_v3_small_minimalistic_224_1.0_float_no_top_v2.h5",
-    }
+    spec = ENCODERS[encoder]
+    if spec.application is None:
+        raise InputError(f"keras.applications has no {encoder}; give a file: --pretrained FILE.h5, or start from scratch")
     try:
-        return application_weights(loaders[encoder]())
+        return application_weights(spec.application(wm=wm))
     except ValueError as error:
         raise InputError(f"keras.applications has no ImageNet weights for {encoder} at wm {wm}: {error}") from error
     except Exception as error:  # keras.utils.get_file raises a bare Exception when it cannot download
         raise InputError(
-            f"the ImageNet weights of {encoder} could not be downloaded; put {files[encoder]} into ~/.keras/models/, "
+            f"the ImageNet weights of {encoder} could not be downloaded; put {spec.file.format(wm=wm)} into ~/.keras/models/, "
             f"or give a file: --pretrained FILE.h5 ({str(error).splitlines()[0][:120]})"
         ) from error

@@ -10,11 +10,11 @@ import numpy.typing as npt
 import tensorflow as tf
 import tf_keras as keras
 
+from portraitseg.archs import logits_model
 from portraitseg.card import Card
 from portraitseg.errors import InputError
 from portraitseg.layers import Dropout
 
-LOGITS = "logits"
 PROB = "prob"
 DROPPED = (Dropout, keras.layers.Dropout, keras.layers.SpatialDropout2D, keras.layers.GaussianNoise, keras.layers.GaussianDropout)
 CONVS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Conv2DTranspose, keras.layers.SeparableConv2D)
@@ -42,23 +42,6 @@ def to_deploy(model: keras.Model, card: Card) -> tuple[keras.Model, Card]:
     activation = "sigmoid" if card.classes == 1 else "softmax"
     prob = keras.layers.Activation(activation, dtype="float32", name=PROB)(folded.output)  # 1,H,W,classes
     return keras.Model(folded.input, prob, name=model.name), dataclasses.replace(card, output="prob")
-
-
-def logits_model(model: keras.Model) -> keras.Model:
-    """The same layers and weights with the logits as the only output.
-
-    Raises:
-        InputError: no layer is named "logits" and the net has several outputs, or a model lies within the model.
-    """
-    nested = [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
-    if nested:
-        raise InputError(f"only a flat graph can be exported, but {', '.join(nested)} is a model within the model; build it from layers")
-    if any(layer.name == LOGITS for layer in model.layers):
-        return keras.Model(model.inputs, model.get_layer(LOGITS).output, name=model.name)
-    if len(model.outputs) != 1:
-        names = ", ".join(model.output_names)
-        raise InputError(f'the net has {len(model.outputs)} outputs ({names}); name the layer that gives the logits "{LOGITS}"')
-    return model
 
 
 def fold_plan(model: keras.Model) -> dict[str, str]:

@@ -9,10 +9,10 @@ import tf_keras as keras
 from tqdm import tqdm
 
 from portraitseg import image
+from portraitseg.archs import logits_model
 from portraitseg.card import Card
 from portraitseg.data.sources import Source
 from portraitseg.errors import InputError
-from portraitseg.export.deploy import logits_model
 from portraitseg.metrics import Meter
 from portraitseg.runtime.base import Runtime
 

@@ -23,10 +23,11 @@ class Keras:
         tf = load_tensorflow()
         with contextlib.suppress(RuntimeError):  # TensorFlow runs already; its threads cannot be changed any more
             tf.config.threading.set_intra_op_parallelism_threads(threads)
-        from portraitseg import checkpoint
+        from portraitseg import archs, checkpoint
 
         model, self.card = checkpoint.load(path)
-        self._net = tf.function(lambda x: model(x, training=False))
+        trunk = archs.logits_model(model)
+        self._net = tf.function(lambda x: trunk(x, training=False))
 
     def __call__(self, image: UInt8) -> Float32:
         """See `Runtime`."""

@@ -30,8 +30,18 @@ class TrainConfig:
     """Width multiplier (default: the arch's own)."""
     size: int | None = None
     """Height and width of the input in pixels, a multiple of 32 (default: the arch's own)."""
+    encoder: str | None = None
+    """Encoder, where the arch takes one: `portraitseg archs` lists them."""
     decoder: str | None = None
-    """Decoder variant, where the arch has some: deconv or bilinear."""
+    """Decoder variant, where the arch has some."""
+    up: str | None = None
+    """How the decoder enlarges, where the arch has a choice."""
+    act: str | None = None
+    """Activation, where the arch has a choice."""
+    resize: str | None = None
+    """Where the decoder enlarges bilinearly: half_pixel (default), align_corners or transpose, for runtimes without the former."""
+    channels: Literal[3, 4] = 3
+    """Channels of the input: RGB, or RGB and the prior (the mask of the frame before)."""
     classes: Literal[1, 2] = 1
     """Output channels: one logit, or two of which channel 1 is the person."""
     pretrained: str | None = None
@@ -100,6 +110,12 @@ class TrainConfig:
             Phase(name="all", epochs=total - self.freeze_epochs, lr=self.lr),
         ]
         return [phase for phase in phases if phase.epochs]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arch's options that were given."""
+        given = {name: getattr(self, name) for name in ("encoder", "decoder", "up", "act", "resize")}
+        return {name: value for name, value in given.items() if value is not None}
 
     @property
     def total_epochs(self) -> int:

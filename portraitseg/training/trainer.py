@@ -43,15 +43,15 @@ class Trainer:
         self.phases = config.phases()
         keras.mixed_precision.set_global_policy(config.precision)
         keras.utils.set_random_seed(config.seed)
-        options: dict[str, Any] = {} if config.decoder is None else {"decoder": config.decoder}
-        card = archs.new_card(config.arch, wm=config.wm, size=config.size, classes=config.classes, **options)
+        shape: dict[str, Any] = {"wm": config.wm, "size": config.size, "channels": config.channels, "classes": config.classes}
+        card = archs.new_card(config.arch, **shape, **config.options)
         self.card = replace(card, data=config.data_names, licence=config.licence, training=config.as_json())
         self.model = archs.build(self.card)
         for layer in self.model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = config.bn_momentum
         if config.pretrained and not resume:
-            encoder = archs.find(config.arch).encoder
+            encoder = archs.encoder_of(self.card)
             pretrained.load_pretrained(self.model, config.pretrained, encoder=encoder, wm=self.card.wm)
         self.loss = losses.weighted(losses.parse(config.loss))
         self.stop_requested = False
