@@ -4,7 +4,7 @@ from typing import Any
 
 import tf_keras as keras
 
-from portraitseg.archs import munet
+from portraitseg.archs import munet, portrait_nano
 from portraitseg.archs.spec import ArchSpec, Heads, Published
 from portraitseg.card import SYMMETRIC, Card
 from portraitseg.encoders import ENCODERS
@@ -37,6 +37,9 @@ ARCHS: dict[str, ArchSpec] = {
     "munet_mnv2_transition": ArchSpec(
         builder=munet.munet_mnv2_transition, size=256, wm=0.35, encoder="mobilenet_v2", paper=_MUNET,
         options={"resize": RESIZES}),
+    "portrait_nano_s": ArchSpec(builder=portrait_nano.small, size=256, paper="-", options={"resize": RESIZES}),
+    "portrait_nano_m": ArchSpec(builder=portrait_nano.medium, size=256, paper="-", options={"resize": RESIZES}),
+    "portrait_nano_l": ArchSpec(builder=portrait_nano.large, size=256, paper="-", options={"resize": RESIZES}),
 }
 # fmt: on
 
