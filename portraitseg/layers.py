@@ -99,9 +99,9 @@ def deconv(x: KerasTensor, filters: int, kernel: int = 3, *, stride: int = 2, bi
     return layer(x)
 
 
-def norm(x: KerasTensor, *, name: str) -> KerasTensor:
+def norm(x: KerasTensor, *, epsilon: float = 1e-3, name: str) -> KerasTensor:
     """Batch normalisation; the trainer sets the momentum of all of them at once."""
-    return layers.BatchNormalization(epsilon=1e-3, name=name)(x)
+    return layers.BatchNormalization(epsilon=epsilon, name=name)(x)
 
 
 def relu(x: KerasTensor, *, limit: float | None = None, name: str) -> KerasTensor:

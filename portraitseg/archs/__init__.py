@@ -4,9 +4,9 @@ from typing import Any
 
 import tf_keras as keras
 
-from portraitseg.archs import munet, portrait_nano
+from portraitseg.archs import autoencoder, munet, portrait_nano, portrait_net, prisma_net, resunet, slim_net, u2net, unet
 from portraitseg.archs.spec import ArchSpec, Heads, Published
-from portraitseg.card import SYMMETRIC, Card
+from portraitseg.card import CAFFE, IMAGENET, SYMMETRIC, UNIT, Card
 from portraitseg.encoders import ENCODERS
 from portraitseg.errors import InputError
 from portraitseg.layers import KerasTensor
@@ -18,6 +18,9 @@ LOGITS = "logits"
 _MUNET = "U-Net arXiv:1505.04597; MobileNetV2 arXiv:1801.04381"
 _MUNET3 = "U-Net arXiv:1505.04597; MobileNetV3 arXiv:1905.02244"
 _HALF = "the published file keeps the 5 BNs behind transposed convolutions: + 4 x 992 channels = 3,624,585"
+_EDGE = "trainable: {} without the boundary head, which is training-only; the original's heads have two channels"
+_U2NET = "U2-Net arXiv:2005.09007"
+_RESUNET = "residual U-Net arXiv:1711.10684; ResNet arXiv:1512.03385"
 
 # fmt: off
 ARCHS: dict[str, ArchSpec] = {
@@ -37,9 +40,48 @@ ARCHS: dict[str, ArchSpec] = {
     "munet_mnv2_transition": ArchSpec(
         builder=munet.munet_mnv2_transition, size=256, wm=0.35, encoder="mobilenet_v2", paper=_MUNET,
         options={"resize": RESIZES}),
+    "munet": ArchSpec(
+        builder=munet.munet, size=256, input=None, paper="U-Net arXiv:1505.04597",
+        options={"encoder": tuple(ENCODERS), "decoder": ("transition", "deconv", "bilinear"), "resize": RESIZES}),
+    "unet": ArchSpec(
+        builder=unet.unet, size=256, input=None, paper="U-Net arXiv:1505.04597",
+        options={"encoder": (unet.PLAIN, *ENCODERS), "up": ("transpose", "bilinear"), "resize": RESIZES},
+        published=(Published(wm=1.0, trainable=31_037_633, training=31_049_409, folded=31_031_745, options={"up": "transpose"}),
+                   Published(wm=1.0, trainable=17_262_977, training=17_271_809, folded=17_258_561, options={"up": "bilinear"}))),
+    "mobilenet_v2_unet": ArchSpec(
+        builder=unet.mobilenet_v2_unet, size=256, encoder="mobilenet_v2", paper=_MUNET, options={"resize": RESIZES},
+        published=(Published(wm=1.0, trainable=3_468_481, training=3_503_265, folded=3_450_753,
+                             note="published as 3.5 M; the kernels' sizes are inferred from it"),)),
+    "mobilenet_v4_unet": ArchSpec(
+        builder=unet.mobilenet_v4_unet, size=256, encoder="mobilenet_v4_conv_small",
+        paper="U-Net arXiv:1505.04597; MobileNetV4 arXiv:2404.10518", options={"resize": RESIZES}),
+    "prisma_net": ArchSpec(
+        builder=prisma_net.prisma_net, size=256, input=UNIT, paper="U-Net arXiv:1505.04597; Xception arXiv:1610.02357",
+        published=(Published(wm=1.0, folded=923_057, training=923_057),)),
+    "portrait_net": ArchSpec(
+        builder=portrait_net.portrait_net, size=224, input=portrait_net.INPUT, paper="PortraitNet doi:10.1016/j.cag.2019.03.007",
+        options={"up": portrait_net.UPS, "resize": RESIZES},
+        published=(Published(wm=1.0, trainable=2_080_904, classes=2, options={"up": "deconv"}, note=_EDGE.format("2,080,760")),
+                   Published(wm=1.0, trainable=1_905_544, classes=2, options={"up": "grouped"}, note=_EDGE.format("1,905,400")),
+                   Published(wm=1.0, trainable=1_902_728, classes=2, options={"up": "bilinear"}, note=_EDGE.format("1,902,584")))),
+    "slim_net": ArchSpec(
+        builder=slim_net.slim_net, size=512, input=UNIT, paper="MediaPipe hair segmentation arXiv:1907.06740",
+        options={"act": tuple(slim_net.ACTS), "resize": RESIZES},
+        published=(Published(wm=1.0, folded=347_570, training=347_570, classes=2, options={"act": "prelu"},
+                             note="the original's head has two channels; with one, 33 fewer"),)),
+    "autoencoder": ArchSpec(builder=autoencoder.autoencoder, size=256, input=UNIT, paper="-"),
     "portrait_nano_s": ArchSpec(builder=portrait_nano.small, size=256, paper="-", options={"resize": RESIZES}),
     "portrait_nano_m": ArchSpec(builder=portrait_nano.medium, size=256, paper="-", options={"resize": RESIZES}),
     "portrait_nano_l": ArchSpec(builder=portrait_nano.large, size=256, paper="-", options={"resize": RESIZES}),
+    "u2net": ArchSpec(
+        builder=u2net.u2net, size=320, input=IMAGENET, paper=_U2NET, options={"resize": RESIZES},
+        published=(Published(wm=1.0, trainable=44_009_869),)),
+    "u2netp": ArchSpec(
+        builder=u2net.u2netp, size=320, input=IMAGENET, paper=_U2NET, options={"resize": RESIZES},
+        published=(Published(wm=1.0, trainable=1_131_181),)),
+    "resunet": ArchSpec(
+        builder=resunet.resunet, size=512, encoder="resnet50", input=CAFFE, paper=_RESUNET, options={"resize": RESIZES},
+        published=(Published(wm=1.0, training=53_539_588),)),
 }
 # fmt: on
 

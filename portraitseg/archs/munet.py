@@ -1,4 +1,4 @@
-"""Mobile-UNet: a MobileNet encoder, skips read before each stride, and a light decoder.
+"""Mobile-UNet: a MobileNet encoder, skips read before each stride, and a light decoder; `munet` takes any encoder.
 
 Sources: Portrait-Segmentation by anilsathyan7 (the four published nets); U-Net (Ronneberger 2015, arXiv:1505.04597). Kept: layers,
 widths and biases to the last parameter. Corrected: taps are named, not counted from the end of a library's model; the bilinear
@@ -7,9 +7,43 @@ resize has half-pixel centres (the original's masks were shifted); pictures are 
 
 from tf_keras import layers
 
+from portraitseg.encoders import ENCODERS
 from portraitseg.encoders import mobilenet_v2 as v2
 from portraitseg.encoders import mobilenet_v3 as v3
 from portraitseg.layers import Dropout, KerasTensor, conv, deconv, depthwise, norm, relu, upsample
+
+WIDTHS = (256, 128, 64, 32, 16)
+"""The decoder of munet_mnv3 at 1/16, 1/8, 1/4, 1/2 and full size."""
+
+
+def munet(
+    x: KerasTensor,
+    *,
+    wm: float,
+    classes: int = 1,
+    encoder: str = "mobilenet_v2",
+    decoder: str = "transition",
+    resize: str = "half_pixel",
+) -> KerasTensor:
+    """Any encoder with one of the published decoders, whose widths are munet_mnv3's.
+
+    Args:
+        x: (N,H,W,C) in the encoder's range, H and W multiples of 32.
+        wm: width multiplier of the encoder and, but for "transition", whose widths are the skips', of the decoder.
+        classes: channels of the logits.
+        encoder: a name of ENCODERS.
+        decoder: "transition" as in munet_mnv3_transition, "deconv" and "bilinear" as in munet_mnv2.
+        resize: how "transition" and "bilinear" resize, a name of RESIZES.
+
+    Returns:
+        Logits (N,H,W,classes).
+    """
+    *skips, x = ENCODERS[encoder].features(x, wm=wm)
+    skips.reverse()  # 1/16, 1/8, 1/4, 1/2
+    if decoder == "transition":
+        return _transition_decoder(x, skips[:3], classes, resize)
+    x = _unet_decoder(x, skips, [int(filters * wm) for filters in WIDTHS], decoder, resize)
+    return deconv(x, classes, 1, stride=1, name="head_conv")  # N,H,W,classes
 
 
 def munet_mnv2(x: KerasTensor, *, wm: float, classes: int = 1, decoder: str = "deconv", resize: str = "half_pixel") -> KerasTensor:
@@ -35,15 +69,14 @@ def munet_mnv3(x: KerasTensor, *, wm: float, classes: int = 1) -> KerasTensor:
     """Minimalistic MobileNetV3-small encoder, transposed-convolution decoder scaled by `wm`: (N,H,W,C) -> logits (N,H,W,classes)."""
     taps = v3.mobilenet_v3_small_thin(x, wm=wm)
     skips = [taps[name] for name in reversed(v3.TAPS)]  # 1/16, 1/8, 1/4, 1/2
-    x = relu(taps[v3.LAST], name="enc_Conv_1_relu")  # N,H/32,W/32,576
-    x = _unet_decoder(x, skips, [int(filters * wm) for filters in (256, 128, 64, 32, 16)], "deconv")
+    x = _unet_decoder(taps[v3.LAST], skips, [int(filters * wm) for filters in WIDTHS], "deconv")
     return deconv(x, classes, 1, stride=1, name="head_conv")  # N,H,W,classes
 
 
 def munet_mnv3_transition(x: KerasTensor, *, wm: float, classes: int = 1, resize: str = "half_pixel") -> KerasTensor:
     """Minimalistic MobileNetV3-small encoder, transition decoder with added skips: (N,H,W,C) -> logits (N,H,W,classes)."""
     taps = v3.mobilenet_v3_small(x, wm=wm)
-    return _transition_decoder(taps[v3.LAST], [taps[name] for name in reversed(v3.TAPS[1:])], classes, resize)
+    return _transition_decoder(taps[v3.LINEAR], [taps[name] for name in reversed(v3.TAPS[1:])], classes, resize)
 
 
 def munet_mnv2_transition(x: KerasTensor, *, wm: float, classes: int = 1, resize: str = "half_pixel") -> KerasTensor:

@@ -17,10 +17,12 @@ _Weights = dict[str, np.ndarray]
 def load_pretrained(model: keras.Model, weights: str, *, encoder: str, wm: float) -> int:
     """Copy pretrained weights onto every layer of the encoder, checking each name and shape.
 
+    Of a fourth input channel, the prior, the weights start at 0: the net begins as the one without it.
+
     Args:
         model: a net whose encoder layers start with `enc_`.
         weights: "imagenet", or the path of an .h5 file with keras.applications' layer names.
-        encoder: name in ENCODERS.
+        encoder: name in ENCODERS; empty: the net has none.
         wm: width multiplier of the encoder.
 
     Returns:
@@ -29,6 +31,11 @@ def load_pretrained(model: keras.Model, weights: str, *, encoder: str, wm: float
     Raises:
         InputError: the weights cannot be had or do not fit.
     """
+    if encoder not in ENCODERS:
+        raise InputError(
+            f"{model.name} has no encoder that there are pretrained weights of; leave --pretrained out, "
+            "or choose an --arch with an option --encoder"
+        )
     source = _imagenet(encoder, wm) if weights == "imagenet" else _file(Path(weights))
     return copy_weights(model, source, origin=weights)
 
@@ -39,15 +46,16 @@ def copy_weights(model: keras.Model, source: _Weights, *, origin: str) -> int:
     Raises:
         InputError: a layer is missing in the source or has another shape.
     """
-    found, problems = [], []
+    found: list[tuple[keras.layers.Layer, list[np.ndarray]]] = []
+    problems: list[str] = []
     for layer in _encoder_layers(model):
-        arrays, missing = _match(layer, source)
+        arrays, missing = _match(layer, source, first=not found)
         problems += missing
         found.append((layer, arrays))
     if problems:
         raise InputError(
             f"{origin} does not fit this encoder: {'; '.join(problems[:3])}{' ...' if len(problems) > 3 else ''}; "
-            "the file must come from the same encoder with the same --wm and --channels 3"
+            "the file must come from the same encoder with the same --wm"
         )
     for layer, arrays in found:
         layer.set_weights(arrays)
@@ -58,8 +66,8 @@ def _encoder_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
     return (layer for layer in model.layers if layer.name.startswith(PREFIX) and layer.weights)
 
 
-def _match(layer: keras.layers.Layer, source: _Weights) -> tuple[list[np.ndarray], list[str]]:
-    """The arrays for a layer, and what is wrong with them."""
+def _match(layer: keras.layers.Layer, source: _Weights, *, first: bool) -> tuple[list[np.ndarray], list[str]]:
+    """The arrays for a layer, the encoder's first or another, and what is wrong with them."""
     arrays, problems = [], []
     for weight in layer.weights:
         kind = weight.name.rsplit("/", 1)[-1].split(":")[0]
@@ -67,6 +75,8 @@ def _match(layer: keras.layers.Layer, source: _Weights) -> tuple[list[np.ndarray
         array = source.get(key)
         if array is None and kind == "bias":
             array = np.zeros(weight.shape, np.float32)
+        if first and kind == "kernel" and array is not None:
+            array = _with_prior(array, tuple(weight.shape))
         if array is None:
             problems.append(f"{key} is missing")
         elif array.shape != tuple(weight.shape):
@@ -74,6 +84,13 @@ def _match(layer: keras.layers.Layer, source: _Weights) -> tuple[list[np.ndarray
         else:
             arrays.append(array)
     return arrays, problems
+
+
+def _with_prior(kernel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The kernel (h,w,3,F) with a fourth input channel of zeros, where that makes it fit `shape`."""
+    if kernel.ndim == 4 and kernel.shape[2] == 3 and shape[2] == 4:
+        return np.pad(kernel, ((0, 0), (0, 0), (0, 1), (0, 0)))
+    return kernel
 
 
 def application_weights(model: keras.Model) -> _Weights:

@@ -102,7 +102,7 @@ def test_layer_names_start_with_their_part():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"arch": "munet"}, "unknown arch 'munet'; choose one of munet_mnv2"),
+        ({"arch": "net"}, "unknown arch 'net'; choose one of munet_mnv2"),
         ({"arch": "munet_mnv3", "size": 100}, "multiple of 32, got 100; try 96"),
         ({"arch": "munet_mnv3", "size": 0}, "multiple of 32, got 0; try 32"),
         ({"arch": "munet_mnv3", "wm": 0.0}, "above 0"),
