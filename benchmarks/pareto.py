@@ -1,0 +1,114 @@
+"""Accuracy against int8 latency of trained nets, as a table and a picture in benchmarks/results/.
+
+    python benchmarks/pareto.py runs/*/*-int8.tflite --data PORTRAITS
+
+All files take turns on this machine in one run. Architectures without a trained file are drawn by their latency alone, from
+results/int8_speed.csv, as marks on the lower edge; their latencies are scaled by those of the architectures that both runs measured.
+"""
+
+import csv
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from tqdm import tqdm
+
+from portraitseg import benchmark
+from portraitseg.card import Card, card_path
+from portraitseg.data.sources import open_data
+from portraitseg.files import atomic
+from portraitseg.optional import require
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings of the comparison."""
+
+    models: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """int8 files with their cards; files without a card take pictures in [0,1]."""
+    data: Path
+    """Folder of portraits with masks; its validation part is what counts."""
+    threads: int = 2
+    """Of the CPU."""
+    runs: int = 200
+    """Measured runs of each file."""
+    speed: Path = RESULTS / "int8_speed.csv"
+    """Table of benchmarks/int8_speed.py."""
+
+
+def main(config: Config) -> None:
+    """Measure, then write pareto.csv and pareto.png."""
+    settings = benchmark.Settings(threads=config.threads, runs=config.runs, input_range="0..1")
+    benchmark.check(config.models, settings)
+    rows = benchmark.measure(config.models, settings, lambda plan: tqdm(plan, desc="latency", unit="process"))
+    scores = benchmark.accuracy(config.models, open_data(config.data, None, seed=0).val, settings, lambda r: tqdm(r, desc="accuracy"))
+    table = [
+        {
+            "net": _name(path),
+            "own": _own(path),
+            "ms": round(row.p50_ms, 3),
+            "mIoU": round(score["miou"], 2),
+            "KB": round(row.file_mb * 1024),
+        }
+        for path, row, score in zip(config.models, rows, scores, strict=True)
+    ]
+    best = 0.0
+    for row in sorted(table, key=lambda row: (row["ms"], -row["mIoU"])):
+        row["front"] = row["mIoU"] > best  # no other is both faster and better
+        best = max(best, row["mIoU"])
+    with atomic(RESULTS / "pareto.csv") as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=["net", "ms", "mIoU", "KB", "front"], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(sorted(table, key=lambda row: row["ms"]))
+    _draw(table, _untrained(config, table), config.threads, rows[0].device)
+    print((RESULTS / "pareto.csv").read_text())
+
+
+def _name(path: Path) -> str:
+    return Card.load(card_path(path)).arch if _own(path) else path.stem
+
+
+def _own(path: Path) -> bool:
+    return card_path(path).is_file()
+
+
+def _untrained(config: Config, table: list[dict[str, Any]]) -> dict[str, float]:
+    """Milliseconds of the archs that no file stands for."""
+    if not config.speed.is_file():
+        return {}
+    with config.speed.open() as file:
+        known = {row["arch"]: float(row[f"int8 ms, {config.threads} threads"]) for row in csv.DictReader(file)}
+    shared = [row["ms"] / known[row["net"]] for row in table if row["net"] in known]
+    scale = statistics.median(shared) if shared else 1.0
+    return {name: ms * scale for name, ms in known.items() if name not in {row["net"] for row in table}}
+
+
+def _draw(table: list[dict[str, Any]], untrained: dict[str, float], threads: int, device: str) -> None:
+    require("matplotlib", extra="train").use("Agg")
+    plt = require("matplotlib.pyplot", extra="train")
+    figure, axes = plt.subplots(figsize=(10, 6), layout="constrained")
+    front = sorted((row for row in table if row["front"]), key=lambda row: row["ms"])
+    axes.step([row["ms"] for row in front], [row["mIoU"] for row in front], where="post", color="tab:blue", alpha=0.4, label="Pareto front")
+    for own, label, marker in ((True, "portraitseg, int8", "o"), (False, "other projects' files", "s")):
+        part = [row for row in table if row["own"] is own]
+        axes.scatter([row["ms"] for row in part], [row["mIoU"] for row in part], marker=marker, label=label, zorder=3)
+    for row in table:
+        axes.annotate(row["net"], (row["ms"], row["mIoU"]), xytext=(4, 5), textcoords="offset points", fontsize=8)
+    bottom = min(row["mIoU"] for row in table) - 1.5
+    for name, ms in untrained.items():
+        axes.plot([ms], [bottom], marker="|", color="tab:gray", markersize=12)
+        axes.annotate(name, (ms, bottom), xytext=(-3, 8), textcoords="offset points", fontsize=7, color="tab:gray", rotation=90)
+    axes.set(xscale="log", xlabel=f"ms, {threads} threads, {device}", ylabel="mIoU on held-out portraits, percent")
+    axes.set_title("Grey: latency alone, not trained here", fontsize=9)
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(loc="lower right")
+    with atomic(RESULTS / "pareto.png") as temporary:
+        figure.savefig(temporary, dpi=120)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config, description=__doc__))
