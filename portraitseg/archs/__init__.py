@@ -42,7 +42,7 @@ ARCHS: dict[str, ArchSpec] = {
         options={"resize": RESIZES}),
     "munet": ArchSpec(
         builder=munet.munet, size=256, input=None, paper="U-Net arXiv:1505.04597",
-        options={"encoder": tuple(ENCODERS), "decoder": ("transition", "deconv", "bilinear"), "resize": RESIZES}),
+        options={"encoder": tuple(ENCODERS), "decoder": ("transition", "deconv", "bilinear", "nano"), "resize": RESIZES}),
     "unet": ArchSpec(
         builder=unet.unet, size=256, input=None, paper="U-Net arXiv:1505.04597",
         options={"encoder": (unet.PLAIN, *ENCODERS), "up": ("transpose", "bilinear"), "resize": RESIZES},

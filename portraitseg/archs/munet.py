@@ -7,6 +7,8 @@ resize has half-pixel centres (the original's masks were shifted); pictures are 
 
 from tf_keras import layers
 
+from portraitseg.archs import portrait_nano
+from portraitseg.archs.spec import Heads
 from portraitseg.encoders import ENCODERS
 from portraitseg.encoders import mobilenet_v2 as v2
 from portraitseg.encoders import mobilenet_v3 as v3
@@ -24,21 +26,24 @@ def munet(
     encoder: str = "mobilenet_v2",
     decoder: str = "transition",
     resize: str = "half_pixel",
-) -> KerasTensor:
+) -> KerasTensor | Heads:
     """Any encoder with one of the published decoders, whose widths are munet_mnv3's.
 
     Args:
         x: (N,H,W,C) in the encoder's range, H and W multiples of 32.
-        wm: width multiplier of the encoder and, but for "transition", whose widths are the skips', of the decoder.
+        wm: width multiplier of the encoder and, for "deconv" and "bilinear", of the decoder.
         classes: channels of the logits.
         encoder: a name of ENCODERS.
-        decoder: "transition" as in munet_mnv3_transition, "deconv" and "bilinear" as in munet_mnv2.
+        decoder: "transition" as in munet_mnv3_transition, "deconv" and "bilinear" as in munet_mnv2, "nano" as in portrait_nano_m.
         resize: how "transition" and "bilinear" resize, a name of RESIZES.
 
     Returns:
         Logits (N,H,W,classes).
     """
-    *skips, x = ENCODERS[encoder].features(x, wm=wm)
+    features = ENCODERS[encoder].features(x, wm=wm)
+    if decoder == "nano":
+        return portrait_nano.decode(features, (*portrait_nano.MEDIUM.decoder, portrait_nano.MEDIUM.stem), classes=classes, resize=resize)
+    *skips, x = features
     skips.reverse()  # 1/16, 1/8, 1/4, 1/2
     if decoder == "transition":
         return _transition_decoder(x, skips[:3], classes, resize)

@@ -12,6 +12,7 @@ What the measurements say (one thread of an x86 CPU with VNNI, XNNPACK, see benc
 * Nothing but convolutions, ReLU6 behind them, additions, one mean, and resizes of narrow maps: one partition in int8.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -52,21 +53,40 @@ def portrait_nano(x: KerasTensor, *, wm: float, classes: int = 1, resize: str = 
     Returns:
         Logits (N,H,W,classes), and for training alone "side", logits made of the features at 1/8.
     """
-    x = detail = _act(conv(x, divisible(table.stem * wm), 3, stride=2, bias=False, name="enc_stem"))  # N,H/2,W/2,C
-    skips = []
+    x = _act(conv(x, divisible(table.stem * wm), 3, stride=2, bias=False, name="enc_stem"))  # N,H/2,W/2,C
+    features = [x]
     for level, (channels, expansion, blocks, kernel) in enumerate(table.stages, 2):
         x = _down(x, divisible(channels * wm), name=f"enc{level}_down")  # N,H/2^level,W/2^level,C
         for number in range(1, blocks + 1):
             x = _block(x, expansion, kernel, name=f"enc{level}_block{number}")
-        skips.append(x)
-    x = _context(skips.pop(), name="enc5_context")
-    for level, channels in zip((4, 3, 2), table.decoder, strict=True):
-        x = _up(x, skips.pop(), divisible(channels * wm), resize, name=f"dec{level}")  # N,H/2^level,W/2^level,C
+        features.append(x)
+    features[-1] = _context(x, name="enc5_context")
+    widths = [divisible(channels * wm) for channels in (*table.decoder, table.stem)]
+    return decode(features, widths, classes=classes, resize=resize)
+
+
+def decode(features: Sequence[KerasTensor], widths: Sequence[int], *, classes: int, resize: str) -> Heads:
+    """The decoder, on any encoder's features.
+
+    Args:
+        features: at 1/2, 1/4, 1/8, 1/16 and 1/32.
+        widths: channels at 1/16, 1/8, 1/4 and 1/2 on the way up.
+        classes: channels of the logits.
+        resize: a name of RESIZES.
+
+    Returns:
+        As `portrait_nano`.
+    """
+    detail, *skips, x = features
+    for level, channels in zip((4, 3, 2), widths, strict=False):
+        x = _up(x, skips[level - 2], channels, resize, name=f"dec{level}")  # N,H/2^level,W/2^level,C
         if level == 3:
             side = upsample(conv(x, classes, 1, name="dec3_side"), 8, resize=resize, name="dec3_side_up")  # N,H,W,classes
-    x = norm(deconv(x, detail.shape[-1], 2, bias=False, name="dec1_up"), name="dec1_up_BN")  # N,H/2,W/2,C
+    x = norm(deconv(x, widths[3], 2, bias=False, name="dec1_up"), name="dec1_up_BN")  # N,H/2,W/2,C
+    if detail.shape[-1] != widths[3]:
+        detail = norm(conv(detail, widths[3], 1, bias=False, name="dec1_skip"), name="dec1_skip_BN")
     x = relu(layers.Add(name="dec1_add")([x, detail]), limit=6, name="dec1_relu")
-    x = _act(conv(x, x.shape[-1], 3, bias=False, name="dec1_refine"))
+    x = _act(conv(x, widths[3], 3, bias=False, name="dec1_refine"))
     return Heads(deconv(x, classes, 2, name="head_up"), {"side": side})  # N,H,W,classes
 
 
