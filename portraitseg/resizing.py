@@ -109,4 +109,5 @@ def depthwise_transpose(x: tf.Tensor, kernel: tf.Tensor, factor: int) -> tf.Tens
     """Transposed convolution, stride `factor`, channel by channel: (N,h,w,C) and (k,k,C) -> (N,h*factor,w*factor,C)."""
     _, height, width, channels = x.shape
     shape = (tf.shape(x)[0] if x.shape[0] is None else x.shape[0], height * factor, width * factor, channels)
-    return tf.nn.conv2d_transpose(x, tf.linalg.diag(kernel), shape, factor, "SAME")
+    diagonal = kernel[..., None] * tf.eye(channels, dtype=kernel.dtype)  # not tf.linalg.diag, which no converter makes a constant of
+    return tf.nn.conv2d_transpose(x, diagonal, shape, factor, "SAME")

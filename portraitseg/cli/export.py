@@ -70,6 +70,8 @@ def run(config: Config) -> int:
         graph, card = deploy.to_deploy(model, trained)
         for name in deploy.unfolded(model):
             print(f"note: batch normalisation {name} follows no convolution and stays an op of its own")
+        if config.quant == "int8":
+            graph, card = _for_int8(graph, card, bytes_in=_io(config) != "float")
         calibration = _calibration(config, dataset, card) if config.quant == "int8" else None
         card = _artifact_card(config, card, calibration)
         content = _convert(graph, card, calibration)
@@ -142,6 +144,13 @@ def _calibration(config: Config, dataset: "Dataset", card: Card) -> "Calibration
     from portraitseg.quantization.calibration import CalibrationSet, draw
 
     return CalibrationSet(source=dataset.train, indices=draw(len(dataset.train), config.pictures, seed=config.seed), card=card)
+
+
+def _for_int8(graph: "keras.Model", card: Card, *, bytes_in: bool) -> tuple["keras.Model", Card]:
+    """The deploy graph in operations that run in one piece in int8, and, if bytes go in, with a normalisation that bytes can have."""
+    from portraitseg.export import int8_graph, int8_input
+
+    return int8_input.to_byte_input(int8_graph.to_int8_graph(graph), card) if bytes_in else (int8_graph.to_int8_graph(graph), card)
 
 
 def _artifact_card(config: Config, card: Card, calibration: "CalibrationSet | None") -> Card:

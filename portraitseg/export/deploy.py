@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ import tf_keras as keras
 
 from portraitseg.archs import logits_model
 from portraitseg.card import Card
-from portraitseg.errors import InputError
+from portraitseg.export.graph import copy_layer, nodes
+from portraitseg.export.simplify import simplify
 from portraitseg.layers import Dropout
 
 PROB = "prob"
@@ -41,7 +42,7 @@ def to_deploy(model: keras.Model, card: Card) -> tuple[keras.Model, Card]:
     folded = _fold(logits_model(model))
     activation = "sigmoid" if card.classes == 1 else "softmax"
     prob = keras.layers.Activation(activation, dtype="float32", name=PROB)(folded.output)  # 1,H,W,classes
-    return keras.Model(folded.input, prob, name=model.name), dataclasses.replace(card, output="prob")
+    return simplify(keras.Model(folded.input, prob, name=model.name)), dataclasses.replace(card, output="prob")
 
 
 def fold_plan(model: keras.Model) -> dict[str, str]:
@@ -53,7 +54,7 @@ def fold_plan(model: keras.Model) -> dict[str, str]:
     makers: dict[int, str] = {}  # tensor -> the layer that makes it, seen through dropout
     consumers: dict[str, list[str]] = {layer.name: [] for layer in model.layers}
     uses: Counter[str] = Counter()
-    for node in _nodes(model):
+    for node in nodes(model):
         sources = [makers[id(tensor)] for *_, tensor in node.iterate_inbound()]
         dropped = isinstance(node.layer, DROPPED)
         makers.update((id(tensor), sources[0] if dropped else node.layer.name) for tensor in tf.nest.flatten(node.outputs))
@@ -77,11 +78,16 @@ def unfolded(model: keras.Model) -> list[str]:
 
 def folded_params(model: keras.Model) -> int:
     """How many parameters the deploy graph has: kernels and biases, and the four vectors of a batch normalisation that stays."""
+    return sum(folded_by_layer(model).values())
+
+
+def folded_by_layer(model: keras.Model) -> dict[str, int]:
+    """The same, layer by layer of the training graph; a batch normalisation that is merged has none."""
     trunk = logits_model(model)
     plan = fold_plan(trunk)
     kept = [layer for layer in trunk.layers if layer.name not in plan.values()]
-    added = [layer.output_shape[-1] for layer in kept if layer.name in plan and not layer.use_bias]  # the bias that folding adds
-    return int(sum(layer.count_params() for layer in kept) + sum(added))
+    biases = {layer.name: layer.output_shape[-1] for layer in kept if layer.name in plan and not layer.use_bias}  # which folding adds
+    return {layer.name: int(layer.count_params() + biases.get(layer.name, 0)) for layer in kept}
 
 
 def _fold(model: keras.Model) -> keras.Model:
@@ -92,7 +98,7 @@ def _fold(model: keras.Model) -> keras.Model:
     def copy(layer: keras.layers.Layer) -> Copy | None:
         if layer.name in merged or isinstance(layer, DROPPED):
             return None
-        return _merge(layer, model.get_layer(plan[layer.name])) if layer.name in plan else _copy(layer)
+        return _merge(layer, model.get_layer(plan[layer.name])) if layer.name in plan else copy_layer(layer)
 
     return _rebuild(model, copy)
 
@@ -112,7 +118,7 @@ def _merge(conv: keras.layers.Layer, bn: keras.layers.Layer) -> Copy:
     weights = conv.get_weights()
     bias = weights.pop() if conv.use_bias else 0.0
     kernel = _scale_kernel(conv, weights.pop(), scale)
-    layer, _ = _copy(conv, use_bias=True)
+    layer, _ = copy_layer(conv, use_bias=True)
     return layer, [*weights, kernel, bias * scale + shift]
 
 
@@ -134,22 +140,11 @@ def _scale_kernel(conv: keras.layers.Layer, kernel: npt.NDArray[np.float32], sca
     return kernel * scale  # h,w,in,out; of a separable convolution the pointwise kernel
 
 
-def _copy(layer: keras.layers.Layer, **changes: Any) -> Copy:
-    """The layer anew with the same settings and weights, at batch 1, in float32 whatever precision it was trained in."""
-    config = {**layer.get_config(), **changes, "dtype": "float32"}
-    if isinstance(layer, keras.layers.InputLayer):
-        shape = config["batch_input_shape"][1:]
-        if None in shape:
-            raise InputError(f"the net's input has no fixed size, got {shape}; build it with the size that it is to run at")
-        config["batch_input_shape"] = (1, *shape)
-    return layer.__class__.from_config(config), layer.get_weights()
-
-
 def _rebuild(model: keras.Model, copy: Callable[[keras.layers.Layer], Copy | None]) -> keras.Model:
     """Run the graph again, layer by layer, through the copies that `copy` gives; None passes the layer's input on."""
     copies = {layer.name: copy(layer) for layer in model.layers}
     tensors: dict[int, Any] = {}
-    for node in _nodes(model):
+    for node in nodes(model):
         outputs = _call(copies[node.layer.name], node, tensors)
         for old, new in zip(tf.nest.flatten(node.outputs), tf.nest.flatten(outputs), strict=True):
             tensors[id(old)] = new
@@ -166,9 +161,3 @@ def _call(copy: Copy | None, node: Any, tensors: dict[int, Any]) -> Any:
     if copy is None:
         return args[0]
     return copy[0].output if node.is_input else copy[0](*args, **kwargs)
-
-
-def _nodes(model: keras.Model) -> Iterator[Any]:
-    """The calls that make up the graph, each after those that it depends on."""
-    for depth in sorted(model._nodes_by_depth, reverse=True):
-        yield from model._nodes_by_depth[depth]

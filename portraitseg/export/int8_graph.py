@@ -1,0 +1,197 @@
+"""The deploy graph in operations that XNNPACK takes in int8, so that it runs in one piece.
+
+Computes the same function; for conversion to int8 alone, where some of the replacements are free that cost time in float. Each was
+chosen by measuring (int8, one thread, LiteRT 2.3 on a CPU with AVX-512, 64 channels at 64x64 or 96 at 32x32):
+
+| not taken | in its place | instead of |
+|---|---|---|
+| ReLU, ReLU6 that no operation can take in | 1x1 max-pooling with the ReLU fused, which XNNPACK runs as a clamp: 3 us | 1x1 depthwise: 34 us |
+| PReLU, steep or flat LeakyReLU | see `int8_prelu`: 131 us | two 1x1 depthwise and ADD: 247 us |
+| HARD_SWISH | x/6 * relu6(x + 3), which the converter does not recognise: 61 us | with a 1x1 depthwise: 64 us |
+| SOFTMAX of two classes | the sigmoid of either difference, which the last convolution gives | |
+| RESIZE_NEAREST_NEIGHBOR | concatenations and reshapes: copies alone | |
+| CONCATENATION of more than 5 | several | |
+| AVERAGE_POOL_2D | depthwise convolution | |
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import tf_keras as keras
+from tf_keras import layers
+
+from portraitseg.export.graph import Graph, Step, copy_layer
+from portraitseg.export.int8_prelu import bent, rewrite_prelus
+from portraitseg.export.simplify import is_bilinear
+from portraitseg.layers import HardSwish
+
+FUSES_RELU = (
+    layers.Conv2D,  # and Conv2DTranspose
+    layers.DepthwiseConv2D,
+    layers.Add,
+    layers.Subtract,
+    layers.Multiply,
+    layers.MaxPooling2D,
+)
+"""What the converter merges a ReLU into that alone follows it."""
+TINY = 1e-9
+"""A bias for transposed convolutions without one: the converter finds their ReLU only behind a bias. Far below an int8 step."""
+
+MOST_JOINED = 5
+"""Inputs of a concatenation."""
+
+
+def to_int8_graph(model: keras.Model) -> keras.Model:
+    """Rewrite a deploy graph for int8.
+
+    Args:
+        model: (1,H,W,C) -> prob, as `deploy.to_deploy` gives it.
+
+    Returns:
+        A net that computes the same, to about 1e-6. What it has no replacement for stays; `tflite_report.inspect` counts the parts.
+    """
+    graph = Graph(model)
+    for rule in RULES:
+        rule(graph)
+    return graph.build()
+
+
+def drop_identities(graph: Graph) -> None:
+    """Leave out activations that do nothing, which would hide who follows whom."""
+    for step in graph.find(layers.Activation, lambda step: step.layer.activation is keras.activations.linear):
+        graph.replace(step)
+
+
+def rewrite_softmax(graph: Graph) -> None:
+    """The softmax of two classes as sigmoid(a - b), sigmoid(b - a)."""
+    for step in graph.find((layers.Activation, layers.Softmax), lambda step: _is_softmax(graph, step)):
+        last = _last_convolution(graph, step)
+        if last is None:
+            mix = layers.Conv2D(2, 1, use_bias=False, name=f"{step.name}_difference")
+            added = [Step(mix, step.inputs, [np.asarray([[[[1, -1], [-1, 1]]]], np.float32)])]
+        else:
+            axis = 2 if isinstance(last.layer, layers.Conv2DTranspose) else 3
+            kernel, *bias = last.weights
+            last.weights = [_differences(kernel, axis), *(_differences(vector, 0) for vector in bias)]
+            added = []
+        source = added[-1].name if added else step.inputs[0]
+        graph.replace(step, *added, Step(layers.Activation("sigmoid", name=step.name), [source]))
+
+
+def rewrite_hard_swish(graph: Graph) -> None:
+    """x * relu6(x + 3) / 6, with the division where the converter does not see a HARD_SWISH."""
+    for step in graph.find(HardSwish):
+        third = Step(layers.Rescaling(1 / 6, name=f"{step.name}_sixth"), step.inputs)
+        shifted = Step(layers.Rescaling(1.0, 3.0, name=f"{step.name}_shifted"), step.inputs)
+        gate = Step(layers.ReLU(6.0, name=f"{step.name}_gate"), [shifted.name])
+        graph.replace(step, third, shifted, gate, Step(layers.Multiply(name=step.name), [third.name, gate.name]))
+
+
+def rewrite_leaky(graph: Graph) -> None:
+    """LeakyReLUs of a slope that XNNPACK refuses (it takes 1/256 to 128 in steps of the tensors' scales) as PReLUs of equal slopes."""
+    for step in graph.find(layers.LeakyReLU, lambda step: not 0.005 <= abs(float(step.layer.alpha)) <= 64):
+        slopes = np.full(graph.shapes[step.name][-1], float(step.layer.alpha), np.float32)
+        graph.replace(step, *bent(step, slopes, graph.shapes[step.name]))
+
+
+def rewrite_average_pooling(graph: Graph) -> None:
+    """Average pooling without a border as a depthwise convolution."""
+    for step in graph.find(layers.AveragePooling2D):
+        layer, (_, height, width, _) = step.layer, graph.shapes[step.inputs[0]]
+        rows, columns = layer.pool_size
+        borderless = layer.padding == "valid" or ((height % rows, width % columns) == (0, 0) and layer.strides == layer.pool_size)
+        if not borderless or layer.strides[0] != layer.strides[1]:
+            continue
+        channels = graph.shapes[step.name][-1]
+        mean = np.full((rows, columns, channels, 1), 1 / (rows * columns), np.float32)
+        graph.replace(
+            step, Step(layers.DepthwiseConv2D(layer.pool_size, layer.strides, use_bias=False, name=step.name), step.inputs, [mean])
+        )
+
+
+def rewrite_nearest(graph: Graph) -> None:
+    """Nearest enlarging by copies: each pixel's channels beside themselves, then each row."""
+    for step in graph.find(layers.UpSampling2D, lambda step: step.layer.interpolation == "nearest"):
+        (rows, columns), (_, height, width, channels) = step.layer.size, graph.shapes[step.name]
+        steps, source = [], step.inputs[0]
+        for number, axis, shape in ((columns, 3, (height // rows, width, channels)), (rows, 2, (height, width, channels))):
+            tiled = Step(layers.Concatenate(axis=axis, name=f"{step.name}_tile{axis}"), [source] * number)
+            name = step.name if axis == 2 else f"{step.name}_wide"
+            steps += [tiled, Step(layers.Reshape(shape, name=name), [tiled.name])]
+            source = name
+        graph.replace(step, *steps)
+
+
+def split_concatenations(graph: Graph) -> None:
+    """Concatenations of more maps than XNNPACK takes at once, in turns."""
+    for step in graph.find(layers.Concatenate, lambda step: len(step.inputs) > MOST_JOINED):
+        axis, (first, *rest), turns = step.layer.axis, step.inputs, []
+        while rest:
+            name = f"{step.name}_first{len(step.inputs) - len(rest)}" if len(rest) >= MOST_JOINED else step.name
+            turns.append(Step(layers.Concatenate(axis=axis, name=name), [first, *rest[: MOST_JOINED - 1]]))
+            first, rest = name, rest[MOST_JOINED - 1 :]
+        graph.replace(step, *turns)
+
+
+def rewrite_lone_relus(graph: Graph) -> None:
+    """Put a 1x1 max-pooling, which is nothing, before each ReLU that nothing else can take in."""
+    for step in graph.find((layers.ReLU, layers.Activation), _is_relu):
+        maker = graph.steps.get(step.inputs[0])
+        if maker is None or not graph.only_for(maker.name, step) or not _fuses(graph, maker):
+            pool = Step(layers.MaxPooling2D(1, 1, name=f"{step.name}_clamp"), step.inputs)
+            graph.replace(step, pool, Step(step.layer, [pool.name], name=step.name))
+
+
+RULES: tuple[Callable[[Graph], None], ...] = (
+    drop_identities,
+    rewrite_softmax,
+    rewrite_hard_swish,
+    rewrite_average_pooling,
+    rewrite_nearest,
+    split_concatenations,
+    rewrite_leaky,
+    rewrite_prelus,
+    rewrite_lone_relus,  # last: the others leave ReLUs
+)
+
+
+def _is_softmax(graph: Graph, step: Step) -> bool:
+    softmax = isinstance(step.layer, layers.Softmax) or step.layer.activation is keras.activations.softmax
+    return softmax and graph.shapes[step.name][-1] == 2
+
+
+def _last_convolution(graph: Graph, step: Step) -> Step | None:
+    """The linear convolution whose output reaches `step`, and no other, by way of nothing but bilinear resizes."""
+    maker = graph.steps[step.inputs[0]]
+    if not graph.only_for(maker.name, step) or not graph.alone(maker):
+        return None
+    if is_bilinear(maker.layer):
+        return _last_convolution(graph, maker)
+    # not a depthwise convolution, which is a Conv2D too: it cannot mix channels
+    dense = isinstance(maker.layer, layers.Conv2D) and not isinstance(maker.layer, layers.DepthwiseConv2D) and maker.layer.groups == 1
+    return maker if dense and maker.layer.activation is keras.activations.linear else None
+
+
+def _differences(values: np.ndarray, axis: int) -> np.ndarray:
+    """Of the two entries of `axis`: first - second, second - first."""
+    return np.asarray(values - np.flip(values, axis))
+
+
+def _is_relu(step: Step) -> bool:
+    layer = step.layer
+    if isinstance(layer, layers.Activation):
+        return layer.activation is keras.activations.relu
+    return not layer.negative_slope and not layer.threshold and layer.max_value in (None, 6)
+
+
+def _fuses(graph: Graph, maker: Step) -> bool:
+    """Whether the converter merges a ReLU into `maker`, after giving it a bias where only that is missing."""
+    layer = maker.layer
+    if not isinstance(layer, FUSES_RELU) or getattr(layer, "activation", keras.activations.linear) is not keras.activations.linear:
+        return False
+    if isinstance(layer, layers.Conv2DTranspose) and not (layer.use_bias and np.any(maker.weights[1])):
+        if not graph.alone(maker):
+            return False
+        maker.layer, _ = copy_layer(layer, use_bias=True)
+        maker.weights = [maker.weights[0], np.full(layer.filters, TINY, np.float32)]
+    return True
