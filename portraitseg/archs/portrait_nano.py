@@ -56,11 +56,11 @@ def portrait_nano(x: KerasTensor, *, wm: float, classes: int = 1, resize: str = 
     x = _act(conv(x, divisible(table.stem * wm), 3, stride=2, bias=False, name="enc_stem"))  # N,H/2,W/2,C
     features = [x]
     for level, (channels, expansion, blocks, kernel) in enumerate(table.stages, 2):
-        x = _down(x, divisible(channels * wm), name=f"enc{level}_down")  # N,H/2^level,W/2^level,C
+        x = _down(x, divisible(channels * wm), name=f"enc_{level}_down")  # N,H/2^level,W/2^level,C
         for number in range(1, blocks + 1):
-            x = _block(x, expansion, kernel, name=f"enc{level}_block{number}")
+            x = _block(x, expansion, kernel, name=f"enc_{level}_block{number}")
         features.append(x)
-    features[-1] = _context(x, name="enc5_context")
+    features[-1] = _context(x, name="enc_5_context")
     widths = [divisible(channels * wm) for channels in (*table.decoder, table.stem)]
     return decode(features, widths, classes=classes, resize=resize)
 
