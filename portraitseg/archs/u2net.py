@@ -95,10 +95,7 @@ def _rsu(x: KerasTensor, stage: Stage, wm: float, resize: str, *, name: str) -> 
     """Residual U block: (N,h,w,C) -> (N,h,w,channels)."""
     middle, channels = divisible(stage.middle * wm), divisible(stage.channels * wm)
     x = _conv(x, channels, name=f"{name}_in")
-    if stage.height:
-        y = _pooled(x, stage.height, middle, channels, resize, name=name)
-    else:
-        y = _dilated(x, middle, channels, name=name)
+    y = _pooled(x, stage.height, middle, channels, resize, name=name) if stage.height else _dilated(x, middle, channels, name=name)
     return layers.Add(name=f"{name}_add")([y, x])
 
 
