@@ -11,6 +11,8 @@ from portraitseg.encoders import ENCODERS
 from portraitseg.errors import InputError
 
 PREFIX = "enc_"
+EXPAND = "expanded_conv_expand"
+"""The first expansion of PortraitNet's MobileNetV2, 1x1 to as many channels, which no published weights have: starts as the identity."""
 _Weights = dict[str, np.ndarray]
 
 
@@ -46,6 +48,7 @@ def copy_weights(model: keras.Model, source: _Weights, *, origin: str) -> int:
     Raises:
         InputError: a layer is missing in the source or has another shape.
     """
+    source = {**_identity(model), **source}
     found: list[tuple[keras.layers.Layer, list[np.ndarray]]] = []
     problems: list[str] = []
     for layer in _encoder_layers(model):
@@ -64,6 +67,17 @@ def copy_weights(model: keras.Model, source: _Weights, *, origin: str) -> int:
 
 def _encoder_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
     return (layer for layer in model.layers if layer.name.startswith(PREFIX) and layer.weights)
+
+
+def _identity(model: keras.Model) -> _Weights:
+    """Weights with which the layer EXPAND and its batch normalisation pass their input on; none where there is no such layer."""
+    kernels = [layer.kernel for layer in model.layers if layer.name == PREFIX + EXPAND]
+    if not kernels:
+        return {}
+    channels = kernels[0].shape[-1]
+    ones, zeros = np.ones(channels, np.float32), np.zeros(channels, np.float32)
+    bn = {"gamma": ones, "beta": zeros, "moving_mean": zeros, "moving_variance": ones}
+    return {f"{EXPAND}/kernel": np.eye(channels, dtype=np.float32)[None, None], **{f"{EXPAND}_BN/{kind}": bn[kind] for kind in bn}}
 
 
 def _match(layer: keras.layers.Layer, source: _Weights, *, first: bool) -> tuple[list[np.ndarray], list[str]]:

@@ -217,3 +217,15 @@ def test_only_the_stem_is_widened():
     source = {"a/kernel": np.zeros((3, 3, 3, 4)), "b/kernel": np.zeros((1, 1, 3, 2))}
     with pytest.raises(InputError, match=r"b/kernel has shape \(1, 1, 3, 2\), \(1, 1, 4, 2\) is needed"):
         pretrained.copy_weights(model, source, origin="test")
+
+
+def test_an_expansion_that_no_file_has_starts_as_the_identity():
+    source = application("mobilenet_v2", 0.5)
+    model = archs.build(archs.new_card("portrait_net", wm=0.5, size=SIZE))
+    filled = pretrained.copy_weights(model, pretrained.application_weights(source), origin="test")
+    assert filled == 102 + 2
+    x = np.random.default_rng(1).uniform(-1, 1, (1, SIZE, SIZE, 3)).astype(np.float32)
+    names = ("enc_Conv1_relu", "enc_expanded_conv_expand_relu")
+    before, after = keras.Model(model.input, [model.get_layer(name).output for name in names])(x)
+    assert np.std(before) > 0.05
+    np.testing.assert_allclose(after, before, rtol=1e-3)
