@@ -1,11 +1,11 @@
 """The deploy graph in operations that XNNPACK takes in int8, so that it runs in one piece.
 
 Computes the same function; for conversion to int8 alone, where some of the replacements are free that cost time in float. Each was
-chosen by measuring (int8, one thread, LiteRT 2.3 on a CPU with AVX-512, 64 channels at 64x64 or 96 at 32x32):
+chosen by measuring (int8, one thread, LiteRT 2.3 on an Intel CPU with AVX-512, 64 channels at 64x64 or 96 at 32x32):
 
 | not taken | in its place | instead of |
 |---|---|---|
-| ReLU, ReLU6 that no operation can take in | 1x1 max-pooling with the ReLU fused, which XNNPACK runs as a clamp: 3 us | 1x1 depthwise: 34 us |
+| ReLU, ReLU6 that no operation can take in | 1x1 max-pooling with the ReLU fused, for XNNPACK a clamp: 3 us | 1x1 depthwise: 34 us |
 | PReLU, steep or flat LeakyReLU | see `int8_prelu`: 131 us | two 1x1 depthwise and ADD: 247 us |
 | HARD_SWISH | x/6 * relu6(x + 3), which the converter does not recognise: 61 us | with a 1x1 depthwise: 64 us |
 | SOFTMAX of two classes | the sigmoid of either difference, which the last convolution gives | |
@@ -79,7 +79,7 @@ def rewrite_softmax(graph: Graph) -> None:
 
 
 def rewrite_hard_swish(graph: Graph) -> None:
-    """x * relu6(x + 3) / 6, with the division where the converter does not see a HARD_SWISH."""
+    """Hard-swish, x * relu6(x + 3) / 6, with the division where the converter does not see a HARD_SWISH."""
     for step in graph.find(HardSwish):
         third = Step(layers.Rescaling(1 / 6, name=f"{step.name}_sixth"), step.inputs)
         shifted = Step(layers.Rescaling(1.0, 3.0, name=f"{step.name}_shifted"), step.inputs)

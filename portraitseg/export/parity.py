@@ -85,7 +85,7 @@ def keras_reference(model: keras.Model, card: Card) -> Reference:
     return run
 
 
-def compare(reference: Reference, artifact: Runtime, source: Source, indices: Sequence[int]) -> Parity:
+def compare(reference: Reference, artifact: Runtime, source: Source, indices: Sequence[int], *, prepared: Card | None = None) -> Parity:
     """Run both on the same pictures.
 
     Args:
@@ -93,6 +93,7 @@ def compare(reference: Reference, artifact: Runtime, source: Source, indices: Se
         artifact: takes the picture itself, so that its own preparation is part of what is compared.
         source: pictures with masks.
         indices: which of them.
+        prepared: how the reference's input is prepared (default: as the artifact's; an int8 file may hold the normalisation itself).
 
     Raises:
         InputError: there is no picture.
@@ -104,7 +105,7 @@ def compare(reference: Reference, artifact: Runtime, source: Source, indices: Se
     errors, spreads = [], []
     for index in tqdm(indices, desc="comparing", unit="picture"):
         picture, mask = source.load(index)
-        probs = reference(image.to_input(picture, card)), artifact(picture)
+        probs = reference(image.to_input(picture, prepared or card)), artifact(picture)
         for meter, prob in zip(meters, probs, strict=True):
             meter.add(source.name(index), image.from_prob(prob, (mask.shape[0], mask.shape[1]), card.fit), mask)
         errors.append(float(np.abs(probs[0] - probs[1]).mean()))

@@ -4,6 +4,7 @@ import numpy as np
 import tf_keras as keras
 
 from portraitseg.export.graph import Graph, Step, copy_layer
+from portraitseg.export.subpixel import spread
 from portraitseg.resizing import AlignCorners
 
 
@@ -20,6 +21,7 @@ def simplify(model: keras.Model, *, shrink_resizes: bool = True) -> keras.Model:
     graph = Graph(model)
     for step in graph.find(keras.layers.Conv2DTranspose, _is_pointwise):
         _untranspose(graph, step)
+    spread(graph)
     while shrink_resizes and any(_narrow_first(graph, step) for step in graph.find(keras.layers.Conv2D, _is_pointwise)):
         pass
     return graph.build()
