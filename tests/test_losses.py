@@ -52,6 +52,41 @@ def test_two_channels_are_one_by_their_difference():
     np.testing.assert_allclose(tf.sigmoid(losses.person_logits(pair))[..., 0], tf.nn.softmax(pair)[..., 1], rtol=1e-6)
 
 
+def test_the_boundary_band_lies_evenly_about_the_edge():
+    """Columns 0 to 3 of 10 are the person: the edge is between 3 and 4, the band of width 4 is columns 2 to 5, of width 2, 3 and 4."""
+    mask = np.zeros((1, 6, 10, 1), np.float32)
+    mask[:, :, :4] = 1
+    for width, columns in ((4, [2, 3, 4, 5]), (2, [3, 4])):
+        band = losses.boundary_band(tf.constant(mask), width).numpy()[0, ..., 0]
+        assert set(np.unique(band)) == {0, 1}
+        assert [np.flatnonzero(row).tolist() for row in band] == [columns] * 6
+
+
+def test_the_boundary_of_a_soft_mask_is_where_it_passes_one_half():
+    soft = tensor(0, 0.2, 0.4, 0.49, 0.5, 0.8, 1)
+    assert losses.boundary_band(soft, 2).numpy().ravel().tolist() == [0, 0, 0, 1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_mask_without_an_edge_has_no_boundary(value):
+    """Not at the picture's border either."""
+    mask = tf.fill((2, 6, 7, 1), float(value))
+    assert not losses.boundary_band(mask).numpy().any()
+    assert float(losses.boundary_loss(mask, tf.fill((2, 6, 7, 1), -50.0))) == pytest.approx(0, abs=1e-6)
+    # logit ln 3 says boundary with 3/4: focal (3/4)^2 times ln 4
+    assert float(losses.boundary_loss(mask, tf.fill((2, 6, 7, 1), np.float32(np.log(3))))) == pytest.approx(9 / 16 * np.log(4))
+
+
+def test_boundary_loss_by_hand():
+    """Person, background, 8 columns: with width 4 the band is 2 to 5, half of the pixels; logit ln 3 is right there (1/4)^2 ln(4/3)."""
+    mask, logits = tensor(1, 1, 1, 1, 0, 0, 0, 0), tf.fill((1, 1, 8, 1), np.float32(np.log(3)))
+    wanted = (np.log(4 / 3) / 16 + 9 / 16 * np.log(4)) / 2
+    assert float(losses.boundary_loss(mask, logits)) == pytest.approx(wanted)
+    assert float(losses.boundary_loss(mask, logits, gamma=0.0)) == pytest.approx((np.log(4 / 3) + np.log(4)) / 2)
+    pair = tf.concat([logits * 0 + 2, logits + 2], -1)  # two channels whose difference is the one logit
+    assert float(losses.boundary_loss(mask, pair)) == pytest.approx(wanted)
+
+
 def test_parse():
     assert losses.parse("bce=1,dice=0.5") == {"bce": 1.0, "dice": 0.5}
     assert losses.parse("dice") == {"dice": 1.0}

@@ -75,7 +75,7 @@ def run(config: Config) -> int:
         calibration = _calibration(config, dataset, card) if config.quant == "int8" else None
         card = _artifact_card(config, card, calibration)
         content = _convert(graph, card, calibration)
-        parity = _compare(config, model, card, content, dataset, folder / path.name)
+        parity = _compare(config, (model, trained), card, content, dataset, folder / path.name)
         if not _accepted(config, parity, path):
             return 1
         _write(path, content, _with_parity(config, card, parity))
@@ -195,7 +195,9 @@ def _convert(graph: "keras.Model", card: Card, calibration: "CalibrationSet | No
     return content
 
 
-def _compare(config: Config, model: "keras.Model", card: Card, content: bytes, dataset: "Dataset", file: Path) -> "Parity":
+def _compare(
+    config: Config, checkpoint: "tuple[keras.Model, Card]", card: Card, content: bytes, dataset: "Dataset", file: Path
+) -> "Parity":
     from portraitseg.export import parity
     from portraitseg.quantization.calibration import draw
     from portraitseg.runtime import open_artifact
@@ -203,7 +205,8 @@ def _compare(config: Config, model: "keras.Model", card: Card, content: bytes, d
     with atomic(file) as temporary:
         temporary.write_bytes(content)
     indices = draw(len(dataset.val), config.held_out, seed=config.seed)
-    result = parity.compare(parity.keras_reference(model, card), open_artifact(file, card=card), dataset.val, indices)
+    reference, artifact = parity.keras_reference(*checkpoint), open_artifact(file, card=card)
+    result = parity.compare(reference, artifact, dataset.val, indices, prepared=checkpoint[1])
     print(f"parity on {result.pictures} held-out pictures: {result.line(card.quant)}")
     return result
 

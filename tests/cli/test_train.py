@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from portraitseg import archs, layers
-from portraitseg.archs import ArchSpec
+from portraitseg import archs, checkpoint, layers
+from portraitseg.archs import ArchSpec, Heads
+from portraitseg.card import CAFFE, Card
 from portraitseg.cli import main
 from portraitseg.training import trainer as trainer_module
 
@@ -56,6 +57,36 @@ def test_what_a_run_leaves_and_says(data, capsys):
     assert "of the training run's validation pictures" in capsys.readouterr().out
     assert "python export.py runs/tiny-pictures/best.h5 --quant int8" in printed
     assert "--model runs/tiny-pictures/tiny-wm100-32-int8.tflite" in printed
+
+
+@pytest.mark.parametrize("classes", ["1", "2"])
+def test_a_net_with_training_only_outputs_from_training_to_artifact(data, capsys, monkeypatch, classes):
+    def tiny_with_aux(x, *, wm, classes):
+        x = layers.relu(layers.norm(layers.conv(x, 8, 3, stride=2, name="enc_conv"), name="enc_bn"), name="enc_relu")
+        x = layers.upsample(x, name="dec_up")
+        heads = {name: layers.conv(x, classes, 1, name=f"head_{name}") for name in ("logits", "boundary", "side")}
+        return Heads(heads.pop("logits"), heads)
+
+    monkeypatch.setitem(archs.ARCHS, "tiny", ArchSpec(builder=tiny_with_aux, size=32, input=CAFFE, paper="-"))
+    arguments = ["--data", str(data), "--channels", "4", "--classes", classes, "--epochs", "6", "--lr", "0.02", "--warmup", "0"]
+    assert train(*arguments, "--augment", "none") == 0
+    folder = Path("runs/tiny-pictures")
+    assert {"head_boundary", "head_side"} <= {layer.name for layer in checkpoint.load(folder / "best.h5")[0].layers}
+    assert main("export", [str(folder / "best.h5"), "--quant", "int8", "--allow-drop", "5"]) == 0
+    artifact = folder / "tiny-wm100-32-int8.tflite"
+    metrics = Card.load(artifact.with_suffix(".json")).metrics
+    assert metrics["parity_mean_abs"] < 0.05, metrics
+    scores = [_iou(path, data, capsys) for path in (folder / "best.h5", artifact)]
+    assert min(scores) > 60
+    assert abs(scores[0] - scores[1]) < 5
+    assert main("test", [str(data / "images" / "0.jpg"), "--model", str(artifact)]) == 0
+    found, truth = (cv2.imread(str(path), 0) for path in ("runs/test/0-mask.png", data / "masks" / "0.png"))
+    assert np.mean((found > 127) == (truth > 127)) > 0.85
+
+
+def _iou(model: Path, data: Path, capsys) -> float:
+    assert main("eval", [str(model), "--data", str(data), "--worst", "0", "--out", f"runs/{model.stem}{model.suffix}"]) == 0
+    return float(re.search(r"IoU of the person +([\d.]+)", capsys.readouterr().out)[1])
 
 
 def test_an_existing_run_is_not_lost(data, capsys):

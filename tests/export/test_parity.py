@@ -84,6 +84,18 @@ def test_the_reference_gets_the_prepared_input() -> None:
     assert (seen[0] == 1).all()  # bytes of 255 in the card's range [0,1]
 
 
+def test_the_reference_may_have_a_range_of_its_own() -> None:
+    """An int8 file takes bytes whatever the checkpoint's normalisation is."""
+    seen = []
+
+    def reference(x: np.ndarray) -> np.ndarray:
+        seen.append(x)
+        return _left_half(x)
+
+    parity.compare(reference, Fake(), Two(), [0], prepared=replace(CARD, input=SYMMETRIC, channels=4))
+    np.testing.assert_array_equal(seen[0], np.broadcast_to([-1.0, -1.0, -1.0, 0.0], (4, 4, 4)))  # bytes of 0 and no prior
+
+
 @pytest.mark.parametrize("quant", QUANTS)
 def test_each_tolerance_is_a_limit(quant: str) -> None:
     allowed = TOLERANCES[quant]
