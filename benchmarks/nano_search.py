@@ -31,7 +31,7 @@ from tf_keras import layers  # noqa: E402
 from portraitseg import archs  # noqa: E402
 from portraitseg.archs.portrait_nano import LARGE, MEDIUM, SMALL, Table, portrait_nano  # noqa: E402
 from portraitseg.data.sources import open_data  # noqa: E402
-from portraitseg.export import deploy, tflite  # noqa: E402
+from portraitseg.export import deploy, int8_graph, tflite  # noqa: E402
 from portraitseg.resizing import RESIZES  # noqa: E402
 from portraitseg.training.config import TrainConfig  # noqa: E402
 from portraitseg.training.trainer import Trainer  # noqa: E402
@@ -155,7 +155,7 @@ def _arch(name: str) -> bytes:
     """The int8 file of an untrained net."""
     card = archs.new_card(name)
     graph, card = deploy.to_deploy(archs.build(card), card)
-    return _convert(graph)
+    return _convert(int8_graph.to_int8_graph(graph))
 
 
 def _convert(graph: keras.Model) -> bytes:

@@ -70,9 +70,9 @@ ARCHS: dict[str, ArchSpec] = {
         published=(Published(wm=1.0, folded=347_570, training=347_570, classes=2, options={"act": "prelu"},
                              note="the original's head has two channels; with one, 33 fewer"),)),
     "autoencoder": ArchSpec(builder=autoencoder.autoencoder, size=256, input=UNIT, paper="-"),
-    "portrait_nano_s": ArchSpec(builder=portrait_nano.small, size=256, paper="-", options={"resize": RESIZES}),
-    "portrait_nano_m": ArchSpec(builder=portrait_nano.medium, size=256, paper="-", options={"resize": RESIZES}),
-    "portrait_nano_l": ArchSpec(builder=portrait_nano.large, size=256, paper="-", options={"resize": RESIZES}),
+    "portrait_nano_s": ArchSpec(builder=portrait_nano.small, size=256, paper="our own; blocks of MobileNetV4 arXiv:2404.10518", options={"resize": RESIZES}),
+    "portrait_nano_m": ArchSpec(builder=portrait_nano.medium, size=256, paper="our own; blocks of MobileNetV4 arXiv:2404.10518", options={"resize": RESIZES}),
+    "portrait_nano_l": ArchSpec(builder=portrait_nano.large, size=256, paper="our own; blocks of MobileNetV4 arXiv:2404.10518", options={"resize": RESIZES}),
     "u2net": ArchSpec(
         builder=u2net.u2net, size=320, input=IMAGENET, paper=_U2NET, options={"resize": RESIZES},
         published=(Published(wm=1.0, trainable=44_009_869),)),
