@@ -19,6 +19,7 @@ _MUNET = "U-Net arXiv:1505.04597; MobileNetV2 arXiv:1801.04381"
 _MUNET3 = "U-Net arXiv:1505.04597; MobileNetV3 arXiv:1905.02244"
 _HALF = "the published file keeps the 5 BNs behind transposed convolutions: + 4 x 992 channels = 3,624,585"
 _EDGE = "trainable: {} without the boundary head, which is training-only; the original's heads have two channels"
+_NANO = "our own; blocks of MobileNetV4 arXiv:2404.10518"
 _U2NET = "U2-Net arXiv:2005.09007"
 _RESUNET = "residual U-Net arXiv:1711.10684; ResNet arXiv:1512.03385"
 
@@ -70,9 +71,9 @@ ARCHS: dict[str, ArchSpec] = {
         published=(Published(wm=1.0, folded=347_570, training=347_570, classes=2, options={"act": "prelu"},
                              note="the original's head has two channels; with one, 33 fewer"),)),
     "autoencoder": ArchSpec(builder=autoencoder.autoencoder, size=256, input=UNIT, paper="-"),
-    "portrait_nano_s": ArchSpec(builder=portrait_nano.small, size=256, paper="our own; blocks of MobileNetV4 arXiv:2404.10518", options={"resize": RESIZES}),
-    "portrait_nano_m": ArchSpec(builder=portrait_nano.medium, size=256, paper="our own; blocks of MobileNetV4 arXiv:2404.10518", options={"resize": RESIZES}),
-    "portrait_nano_l": ArchSpec(builder=portrait_nano.large, size=256, paper="our own; blocks of MobileNetV4 arXiv:2404.10518", options={"resize": RESIZES}),
+    "portrait_nano_s": ArchSpec(builder=portrait_nano.small, size=256, paper=_NANO, options={"resize": RESIZES}),
+    "portrait_nano_m": ArchSpec(builder=portrait_nano.medium, size=256, paper=_NANO, options={"resize": RESIZES}),
+    "portrait_nano_l": ArchSpec(builder=portrait_nano.large, size=256, paper=_NANO, options={"resize": RESIZES}),
     "u2net": ArchSpec(
         builder=u2net.u2net, size=320, input=IMAGENET, paper=_U2NET, options={"resize": RESIZES},
         published=(Published(wm=1.0, trainable=44_009_869),)),
