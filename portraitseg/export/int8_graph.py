@@ -1,14 +1,14 @@
 """The deploy graph in operations that XNNPACK takes in int8, so that it runs in one piece.
 
-Computes the same function; for conversion to int8 alone, where some of the replacements are free that cost time in float. Each was
-chosen by measuring (int8, one thread, LiteRT 2.3 on an Intel CPU with AVX-512, 64 channels at 64x64 or 96 at 32x32):
+Computes the same function, for graphs that `simplify` went over; for conversion to int8 alone, where some of the replacements are free
+that cost time in float. Each was chosen by measuring (int8, one thread, LiteRT 2.3 on an Intel CPU with AVX-512, 64 channels at 64x64 or
+96 at 32x32):
 
 | not taken | in its place | instead of |
 |---|---|---|
 | ReLU, ReLU6 that no operation can take in | 1x1 max-pooling with the ReLU fused, for XNNPACK a clamp: 3 us | 1x1 depthwise: 34 us |
-| PReLU, steep or flat LeakyReLU | see `int8_prelu`: 131 us | two 1x1 depthwise and ADD: 247 us |
+| PReLU, steep or flat LeakyReLU | see `int8_prelu`: 131 us | two 1x1 depthwise and ADD: 247 us, on its own 2900 us |
 | HARD_SWISH | x/6 * relu6(x + 3), which the converter does not recognise: 61 us | with a 1x1 depthwise: 64 us |
-| SOFTMAX of two classes | the sigmoid of either difference, which the last convolution gives | |
 | RESIZE_NEAREST_NEIGHBOR | concatenations and reshapes: copies alone | |
 | CONCATENATION of more than 5 | several | |
 | AVERAGE_POOL_2D | depthwise convolution | |
@@ -22,7 +22,6 @@ from tf_keras import layers
 
 from portraitseg.export.graph import Graph, Step, copy_layer
 from portraitseg.export.int8_prelu import bent, rewrite_prelus
-from portraitseg.export.simplify import is_bilinear
 from portraitseg.layers import HardSwish
 
 FUSES_RELU = (
@@ -54,28 +53,6 @@ def to_int8_graph(model: keras.Model) -> keras.Model:
     for rule in RULES:
         rule(graph)
     return graph.build()
-
-
-def drop_identities(graph: Graph) -> None:
-    """Leave out activations that do nothing, which would hide who follows whom."""
-    for step in graph.find(layers.Activation, lambda step: step.layer.activation is keras.activations.linear):
-        graph.replace(step)
-
-
-def rewrite_softmax(graph: Graph) -> None:
-    """The softmax of two classes as sigmoid(a - b), sigmoid(b - a)."""
-    for step in graph.find((layers.Activation, layers.Softmax), lambda step: _is_softmax(graph, step)):
-        last = _last_convolution(graph, step)
-        if last is None:
-            mix = layers.Conv2D(2, 1, use_bias=False, name=f"{step.name}_difference")
-            added = [Step(mix, step.inputs, [np.asarray([[[[1, -1], [-1, 1]]]], np.float32)])]
-        else:
-            axis = 2 if isinstance(last.layer, layers.Conv2DTranspose) else 3
-            kernel, *bias = last.weights
-            last.weights = [_differences(kernel, axis), *(_differences(vector, 0) for vector in bias)]
-            added = []
-        source = added[-1].name if added else step.inputs[0]
-        graph.replace(step, *added, Step(layers.Activation("sigmoid", name=step.name), [source]))
 
 
 def rewrite_hard_swish(graph: Graph) -> None:
@@ -143,8 +120,6 @@ def rewrite_lone_relus(graph: Graph) -> None:
 
 
 RULES: tuple[Callable[[Graph], None], ...] = (
-    drop_identities,
-    rewrite_softmax,
     rewrite_hard_swish,
     rewrite_average_pooling,
     rewrite_nearest,
@@ -153,28 +128,6 @@ RULES: tuple[Callable[[Graph], None], ...] = (
     rewrite_prelus,
     rewrite_lone_relus,  # last: the others leave ReLUs
 )
-
-
-def _is_softmax(graph: Graph, step: Step) -> bool:
-    softmax = isinstance(step.layer, layers.Softmax) or step.layer.activation is keras.activations.softmax
-    return softmax and graph.shapes[step.name][-1] == 2
-
-
-def _last_convolution(graph: Graph, step: Step) -> Step | None:
-    """The linear convolution whose output reaches `step`, and no other, by way of nothing but bilinear resizes."""
-    maker = graph.steps[step.inputs[0]]
-    if not graph.only_for(maker.name, step) or not graph.alone(maker):
-        return None
-    if is_bilinear(maker.layer):
-        return _last_convolution(graph, maker)
-    # not a depthwise convolution, which is a Conv2D too: it cannot mix channels
-    dense = isinstance(maker.layer, layers.Conv2D) and not isinstance(maker.layer, layers.DepthwiseConv2D) and maker.layer.groups == 1
-    return maker if dense and maker.layer.activation is keras.activations.linear else None
-
-
-def _differences(values: np.ndarray, axis: int) -> np.ndarray:
-    """Of the two entries of `axis`: first - second, second - first."""
-    return np.asarray(values - np.flip(values, axis))
 
 
 def _is_relu(step: Step) -> bool:

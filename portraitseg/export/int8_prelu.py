@@ -2,12 +2,14 @@
 
 With slopes a, one a channel, of any size and sign, prelu(x) = a * x + (1 - a) * relu(x) = relu(x) - a * relu(-x).
 
-* Where few channels lie between two dense convolutions, the first gives x and -x with a ReLU, and the second's kernel takes -a in: no
-  operation more. It pays up to 8 channels (22 us for 8 at 128x128; the other way 121), beyond them the doubled work costs more.
+* Between two dense convolutions the first can give x and -x with a ReLU, and the second's kernel take -a in: no operation more, but
+  twice the channels. It pays where these are few.
 * Anywhere else x and relu(x) are laid one above the other, and a depthwise convolution of two taps, a and 1 - a, as far apart as the
-  picture is high, adds them up: three cheap operations, and x keeps one scale throughout. In its place two 1x1 depthwise convolutions,
-  one with a ReLU, and an ADD took 1.7 to 3 times as long (128 channels at 32x32 to 8 at 256x256); a dense 1x1 convolution of both,
-  side by side, 1.2 to 2.7 times.
+  picture is high, adds them up: three cheap operations, x keeps one scale throughout.
+
+Processor time of the latter against what else was tried (one thread, an Intel CPU with AVX-512; us for 128 channels at 32x32, 32 at
+128x128, 8 at 256x256): 59, 263, 501; x + relu((a - 1) * x), the product by a 1x1 depthwise convolution 76, 316, 552, by MUL 73, 319, 484,
+by MUL with a whole row of factors 73, 290, 301, none for slopes above 1. PRELU itself, outside XNNPACK: 1080, 4430, 4071.
 """
 
 import numpy as np
@@ -16,15 +18,17 @@ from tf_keras import layers
 
 from portraitseg.export.graph import Array, Graph, Step, copy_layer
 
-FEW = 8
-"""Up to so many channels are doubled."""
+FREE = 8
+"""Up to so many channels the first convolution gives twice as many in the same time: XNNPACK computes 16 at once."""
+WORTH = 75
+"""Multiply-adds in the time that the other way needs for one channel of a pixel; it takes as long for 1 channel as for 16."""
 
 
 def rewrite_prelus(graph: Graph) -> None:
     """Replace every PReLU whose slopes differ by channel alone."""
     for step in graph.find(layers.PReLU, lambda step: step.weights[0].shape[:2] == (1, 1)):
         slopes = np.broadcast_to(step.weights[0][0, 0], graph.shapes[step.name][-1:])
-        if _can_double(graph, step, len(slopes)):
+        if _can_double(graph, step) and _pays(graph, step, len(slopes)):
             _double(graph, step, slopes)
         else:
             graph.replace(step, *bent(step, slopes, graph.shapes[step.name]))
@@ -47,11 +51,10 @@ def bent(step: Step, slopes: Array, shape: tuple[int, ...]) -> list[Step]:
     return [positive, stacked, Step(adder, [stacked.name], [taps])]
 
 
-def _can_double(graph: Graph, step: Step, channels: int) -> bool:
+def _can_double(graph: Graph, step: Step) -> bool:
     maker, takers = graph.steps[step.inputs[0]], graph.consumers(step.name)
     return (
-        channels <= FEW
-        and step.name != graph.output
+        step.name != graph.output
         and graph.only_for(maker.name, step)
         and maker.layer.__class__ in _DENSE
         and maker.layer.activation is keras.activations.linear
@@ -62,6 +65,18 @@ def _can_double(graph: Graph, step: Step, channels: int) -> bool:
 
 
 _DENSE = (layers.Conv2D, layers.Conv2DTranspose)
+
+
+def _pays(graph: Graph, step: Step, channels: int) -> bool:
+    """Whether twice the channels cost less than the other way, in multiply-adds for each of its pixels."""
+    made = graph.steps[step.inputs[0]].weights[0].size if channels > FREE else 0
+    taken = sum(taker.weights[0].size / _pixels(taker) for taker in graph.consumers(step.name))
+    return bool(made + taken <= WORTH * max(channels, 16))
+
+
+def _pixels(taker: Step) -> int:
+    """Input pixels for one of the taker's positions."""
+    return int(np.prod(taker.layer.strides)) if taker.layer.__class__ is layers.Conv2D else 1
 
 
 def _double(graph: Graph, step: Step, slopes: Array) -> None:
