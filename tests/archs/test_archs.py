@@ -1,5 +1,9 @@
-"""Every arch against the published counts, and what any arch must be able to do."""
+"""Every arch against the published counts, and what any arch must be able to do.
 
+The generic tests run on narrow nets, where the width is not the point, and leave to `-m slow` what another arch has already shown.
+"""
+
+import functools
 import itertools
 
 import numpy as np
@@ -7,20 +11,60 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from portraitseg import archs
+from portraitseg import archs, checkpoint
 from portraitseg.archs.summary import macs
 from portraitseg.errors import InputError
 from portraitseg.export.deploy import folded_params
 
-PUBLISHED = [(name, item) for name, spec in archs.ARCHS.items() for item in spec.published]
+NARROW = {"unet": 0.125, "u2net": 0.125, "resunet": 0.125, "autoencoder": 0.25, "munet": 0.5}
+"""Widths for the tests that hold at any."""
+TWINS = {"munet_mnv2_transition", "mobilenet_v4_unet", "portrait_nano_m", "portrait_nano_l", "u2net"}
+"""Made of the layers of another arch, in other numbers."""
+MILLIONS = 10_000_000
 
 
-def variants() -> list[tuple[str, dict[str, str]]]:
-    """Every arch with every value of an option, but for the encoders: test_unet.py, test_munet.py and test_encoders.py build each."""
-    values = [(name, key, value) for name, spec in archs.ARCHS.items() for key, values in spec.options.items() for value in values]
-    return [(name, {key: value}) for name, key, value in values if key != "encoder"] + [
-        (name, {}) for name, spec in archs.ARCHS.items() if not spec.options
-    ]
+def slow_if(condition: bool) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] if condition else []
+
+
+def every_arch() -> list:
+    return [pytest.param(name, marks=slow_if(name in TWINS)) for name in archs.ARCHS]
+
+
+def variants() -> list:
+    """Every arch as it is by default, and with each other value of an option; test_unet.py, test_munet.py, test_encoders.py: encoders.
+
+    A resize has no weights, and test_resizing.py looks at those of every arch: it is tried on two nets, on all when there is time.
+    """
+    found = [pytest.param(name, {}, marks=slow_if(name in TWINS)) for name in archs.ARCHS]
+    for name, spec in archs.ARCHS.items():
+        for option, values in spec.options.items():
+            if option != "encoder":
+                quick = name not in TWINS and (option != "resize" or name in ("munet_mnv3_transition", "portrait_nano_s"))
+                found += [pytest.param(name, {option: value}, marks=slow_if(not quick)) for value in values[1:]]
+    return found
+
+
+def published() -> list:
+    """The tests of the large nets' own files count them too."""
+    items = [(name, item) for name, spec in archs.ARCHS.items() for item in spec.published]
+    sizes = [max(filter(None, (item.folded, item.training, item.trainable))) for _, item in items]
+    return [pytest.param(name, item, marks=slow_if(size > MILLIONS)) for (name, item), size in zip(items, sizes, strict=True)]
+
+
+@functools.cache
+def built(arch: str, options: tuple[tuple[str, str], ...] = (), **shape: float) -> keras.Model:
+    """A net; tests that change it must leave it as good as before."""
+    keras.utils.set_random_seed(0)
+    return archs.build(archs.new_card(arch, **shape, **dict(options)))
+
+
+def narrow(arch: str, options: dict[str, str] | None = None, size: int = 32, classes: int = 1) -> keras.Model:
+    return built(arch, tuple((options or {}).items()), size=size, classes=classes, wm=NARROW.get(arch))
+
+
+def noise(size: int = 32) -> tf.Tensor:
+    return tf.random.stateless_normal((2, size, size, 3), seed=(1, 2))
 
 
 @pytest.mark.parametrize(
@@ -35,24 +79,26 @@ def variants() -> list[tuple[str, dict[str, str]]]:
     ],
 )
 def test_counts_are_the_published_ones(arch, wm, classes, options, training, folded):
-    model = archs.build(archs.new_card(arch, wm=wm, classes=classes, **options))
+    model = built(arch, tuple(options.items()), wm=wm, classes=classes)
     assert model.count_params() == training
     assert folded_params(model) == folded
 
 
-@pytest.mark.parametrize(("arch", "item"), PUBLISHED)
+@pytest.mark.parametrize(("arch", "item"), published())
 def test_registry_repeats_the_counts(arch, item):
-    model = archs.build(archs.new_card(arch, wm=item.wm, size=item.size, channels=item.channels, classes=item.classes, **item.options))
+    shape = {"wm": item.wm, "classes": item.classes}
+    shape |= {key: value for key, value in (("size", item.size), ("channels", item.channels)) if value not in (None, 3)}
+    model = built(arch, tuple(item.options.items()), **shape)
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_variables)
     counted = {"folded": folded_params(model), "training": model.count_params(), "trainable": trainable}
-    published = {kind: getattr(item, kind) for kind in counted if getattr(item, kind) is not None}
-    assert published
-    assert {kind: counted[kind] for kind in published} == published
+    given = {kind: getattr(item, kind) for kind in counted if getattr(item, kind) is not None}
+    assert given
+    assert {kind: counted[kind] for kind in given} == given
 
 
 def test_half_folded_count_of_the_published_file():
     """The original folded the encoder alone: 5 BNs of 512+256+128+64+32 channels keep their 4 vectors."""
-    model = archs.build(archs.new_card("munet_mnv2"))
+    model = built("munet_mnv2", (("decoder", "deconv"),), wm=0.5, classes=1)
     kept = [
         layer.count_params()
         for layer in model.layers
@@ -72,37 +118,47 @@ def test_fourth_channel_adds_its_kernel_only():
     [("munet_mnv2", 0.5, {"decoder": "deconv"}, 526), ("munet_mnv2", 0.5, {"decoder": "bilinear"}, 2020), ("munet_mnv3", 1.0, {}, 550)],
 )
 def test_macs_are_the_published_ones(arch, wm, options, millions):
-    assert round(macs(archs.build(archs.new_card(arch, wm=wm, **options))) / 1e6) == millions
+    assert round(macs(built(arch, tuple(options.items()), wm=wm, classes=1)) / 1e6) == millions
 
 
-@pytest.mark.parametrize(("arch", "options"), variants())
-def test_logits_have_the_pictures_size_at_several_sizes(arch, options):
-    for size, classes in ((32, 1), (96, 2), (160, 1)):
-        model = archs.build(archs.new_card(arch, size=size, classes=classes, **options))
-        assert {output.shape[1:] for output in model.outputs} == {(size, size, classes)}
-        assert model.output_names[0] == "logits"
+@pytest.mark.parametrize("arch", every_arch())
+@pytest.mark.parametrize(("size", "classes"), [(32, 1), (96, 2), (160, 1)])
+def test_outputs_have_the_pictures_size(arch, size, classes):
+    model = narrow(arch, size=size, classes=classes)
+    assert {output.shape[1:] for output in model.outputs} == {(size, size, classes)}
+    assert model.output_names[0] == "logits"
 
 
 @pytest.mark.parametrize(("arch", "options"), variants())
 def test_every_trainable_weight_gets_a_gradient(arch, options):
-    model = archs.build(archs.new_card(arch, size=32, **options))
-    x = tf.random.stateless_normal((2, 32, 32, 3), seed=(1, 2))
+    model = narrow(arch, options)
     with tf.GradientTape() as tape:
-        loss = sum(tf.reduce_mean(output**2) for output in tf.nest.flatten(model(x, training=True)))
+        loss = sum(tf.reduce_mean(output**2) for output in tf.nest.flatten(model(noise(), training=True)))
     gradients = tape.gradient(loss, model.trainable_variables)
     without = [w.name for w, g in zip(model.trainable_variables, gradients, strict=True) if g is None]
     assert not without
 
 
-def test_layer_names_start_with_their_part():
-    for name in archs.ARCHS:
-        model = archs.build(archs.new_card(name, size=64))
-        outside = [
-            layer.name
-            for layer in model.layers
-            if not layer.name.startswith(("enc_", "dec", "head_")) and layer.name not in ("image", *model.output_names)
-        ]
-        assert not outside
+@pytest.mark.parametrize("arch", every_arch())
+def test_a_checkpoint_gives_back_every_bit(arch, tmp_path):
+    model, card = narrow(arch), archs.new_card(arch, size=32, wm=NARROW.get(arch))
+    model(noise() * 3 + 1, training=True)  # batch-norm statistics that are not the initial ones
+    checkpoint.save(model, card, tmp_path / "net.h5")
+    keras.utils.set_random_seed(1)
+    again, loaded = checkpoint.load(tmp_path / "net.h5")
+    assert loaded == card
+    before, after = (tf.nest.flatten(net(noise(), training=False)) for net in (model, again))
+    assert np.std(before[0]) > 0
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("arch", every_arch())
+def test_layer_names_start_with_their_part(arch):
+    model = narrow(arch)
+    ends = ("image", *model.output_names)
+    outside = [layer.name for layer in model.layers if not layer.name.startswith(("enc_", "dec", "head_")) and layer.name not in ends]
+    assert not outside
 
 
 @pytest.mark.parametrize(
@@ -122,19 +178,6 @@ def test_layer_names_start_with_their_part():
 def test_refusals_say_what_is_allowed(arguments, message):
     with pytest.raises(InputError, match=message):
         archs.new_card(**arguments)
-
-
-def test_bilinear_doubling_does_not_shift():
-    """An impulse doubled with half-pixel centres spreads evenly about its centre: mean position (2i + 0.5) in the doubled grid."""
-    from portraitseg.layers import upsample
-
-    image = np.zeros((1, 8, 8, 1), np.float32)
-    image[0, 3, 4, 0] = 1
-    x = keras.Input((8, 8, 1))
-    doubled = keras.Model(x, upsample(x, name="up"))(image).numpy()[0, ..., 0]
-    rows, columns = np.mgrid[:16, :16]
-    assert (rows * doubled).sum() / doubled.sum() == pytest.approx(3 * 2 + 0.5)
-    assert (columns * doubled).sum() / doubled.sum() == pytest.approx(4 * 2 + 0.5)
 
 
 def test_munet_mnv2_transition_counted_by_hand():
