@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import tyro
+from tqdm import tqdm
 
 from portraitseg.benchmark import Row, Settings, measure
 from portraitseg.card import Card, card_path
@@ -44,6 +45,8 @@ class Config:
     """Also measure int8 without the rewriting."""
     pictures: int = 2
     """Drawn portraits to calibrate on."""
+    files: Path | None = None
+    """Folder that keeps the converted files, and from which a later run takes them (default: they are not kept)."""
     out: Path = RESULTS / "int8_speed.md"
     """Table to write; the numbers go beside it as .csv."""
 
@@ -71,18 +74,16 @@ def main() -> None:
     for threads in config.threads:
         Settings(threads=threads, warmups=config.warmups, runs=config.runs).check()
     load_tensorflow()
-    lines: list[Line] = []
-    device = ""
-    for net in config.nets or _all():
-        with tempfile.TemporaryDirectory() as folder:
-            size, files = _convert(net, config, Path(folder))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = config.files or Path(temporary)
+        nets = [(net, *_convert(net, config, folder)) for net in tqdm(config.nets or _all(), desc="converting", unit="net")]
+        lines: list[Line] = []
+        for net, size, files in nets:
             for threads in config.threads:
                 rows = measure(list(files.values()), Settings(threads=threads, warmups=config.warmups, runs=config.runs))
                 lines.append(_line(net, size, threads, dict(zip(files, rows, strict=True))))
                 print(lines[-1], flush=True)
-                device = rows[0].device
-        gc.collect()
-        _write(config, lines, device)  # after each net: a long run that is stopped leaves what it has
+            _write(config, lines, rows[0].device)  # after each net: a long run that is stopped leaves what it has
 
 
 def _all() -> list[str]:
@@ -110,7 +111,17 @@ def parse(net: str, size: int | None) -> Card:
 
 
 def _convert(net: str, config: Config, folder: Path) -> tuple[int, dict[str, Path]]:
-    """Write the files with their cards: "float", "int8" and, if wished, "plain"."""
+    """Write the files with their cards, where they are not there yet: "float", "int8" and, if wished, "plain"."""
+    card = parse(net, config.size)
+    stem = net.replace(":", "-").replace(",", "-")
+    files = {form: folder / f"{stem}-{form}.tflite" for form in ("float", "int8", *(["plain"] if config.plain else []))}
+    if not all(card_path(file).is_file() for file in files.values()):
+        _export(card, config, files)
+        gc.collect()
+    return card.size[0], files
+
+
+def _export(card: Card, config: Config, files: dict[str, Path]) -> None:
     import tf_keras as keras
 
     from portraitseg import archs
@@ -119,22 +130,18 @@ def _convert(net: str, config: Config, folder: Path) -> tuple[int, dict[str, Pat
     from portraitseg.quantization.calibration import CalibrationSet
 
     keras.utils.set_random_seed(0)
-    card = parse(net, config.size)
     source = open_data(None, size=max(card.size)).train
     x = next(iter(CalibrationSet(source=source, indices=[0], card=card)))
     model = settle(archs.build(card), x)
     graph, card = deploy.to_deploy(model, card)
     forms = {"float": (graph, card), "int8": int8_input.to_byte_input(int8_graph.to_int8_graph(graph), card)}
-    if config.plain:
-        forms["plain"] = int8_input.to_byte_input(graph, card)
-    files = {}
-    for form, (net_form, form_card) in forms.items():
+    forms["plain"] = int8_input.to_byte_input(graph, card)
+    for form, path in files.items():
+        net_form, form_card = forms[form]
         quant, io = ("fp32", "float32") if form == "float" else ("int8", "uint8")
         calibration = CalibrationSet(source=source, indices=range(config.pictures), card=form_card)
-        files[form] = folder / f"{form}.tflite"
-        files[form].write_bytes(tflite.convert(net_form, quant, calibration=calibration, io="uint8"))
-        dataclasses.replace(form_card, quant=quant, io=io).save(card_path(files[form]))
-    return card.size[0], files
+        path.write_bytes(tflite.convert(net_form, quant, calibration=calibration, io="uint8"))
+        dataclasses.replace(form_card, quant=quant, io=io).save(card_path(path))
 
 
 def settle(model: Any, x: np.ndarray, seed: int = 0) -> Any:

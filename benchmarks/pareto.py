@@ -81,7 +81,7 @@ def _untrained(config: Config, table: list[dict[str, Any]]) -> dict[str, float]:
     if not config.speed.is_file():
         return {}
     with config.speed.open() as file:
-        known = {row["arch"]: float(row[f"int8 ms, {config.threads} threads"]) for row in csv.DictReader(file)}
+        known = {row["net"]: float(row["int8_ms"]) for row in csv.DictReader(file) if int(row["threads"]) == config.threads}
     shared = [row["ms"] / known[row["net"]] for row in table if row["net"] in known]
     scale = statistics.median(shared) if shared else 1.0
     return {name: ms * scale for name, ms in known.items() if name not in {row["net"] for row in table}}
