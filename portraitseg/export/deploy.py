@@ -77,7 +77,10 @@ def unfolded(model: keras.Model) -> list[str]:
 
 
 def folded_params(model: keras.Model) -> int:
-    """How many parameters the deploy graph has: kernels and biases, and the four vectors of a batch normalisation that stays."""
+    """Parameters once batch normalisation is folded and training-only heads are dropped: kernels, biases, and what stays unfolded.
+
+    The published counts are of this kind. The deploy graph may hold more: `simplify` trades parameters for time.
+    """
     return sum(folded_by_layer(model).values())
 
 
