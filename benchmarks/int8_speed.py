@@ -1,7 +1,7 @@
 """Float against int8, every architecture, in one run: milliseconds, their ratio, and in how many parts XNNPACK runs the int8 file.
 
-Weights and batch-norm statistics are random, each convolution scaled so that what it gives on a picture has standard deviation 1: the
-ranges are those of a trained net, and the time does not depend on more. The float file is the deploy graph, the int8 file that graph in
+Weights and batch-norm statistics are random, each convolution scaled so that what it gives on a picture has mean 0 and standard
+deviation 1: the ranges are those of a trained net, and the time does not depend on more. The float file is the deploy graph, the int8 file that graph in
 the form of `int8_graph`, with bytes in and out. Accuracy is not looked at.
 """
 
@@ -173,6 +173,9 @@ def settle(model: Any, x: np.ndarray, seed: int = 0) -> Any:
             kernel, *bias = node.layer.get_weights()
             node.layer.set_weights([kernel / float(tf.math.reduce_std(made) + 1e-6), *bias])
             made = node.layer(*args, **kwargs)
+            if bias:
+                node.layer.set_weights([node.layer.get_weights()[0], bias[0] - float(tf.math.reduce_mean(made))])
+                made = node.layer(*args, **kwargs)
         values.update((id(old), new) for old, new in zip(tf.nest.flatten(node.outputs), tf.nest.flatten(made), strict=True))
     return model
 
