@@ -1,8 +1,8 @@
 """Float against int8, every architecture, in one run: milliseconds, their ratio, and in how many parts XNNPACK runs the int8 file.
 
 Weights and batch-norm statistics are random, each convolution scaled so that what it gives on a picture has mean 0 and standard
-deviation 1: the ranges are those of a trained net, and the time does not depend on more. The float file is the deploy graph, the int8 file that graph in
-the form of `int8_graph`, with bytes in and out. Accuracy is not looked at.
+deviation 1: the ranges are those of a trained net, and the time does not depend on more. The float file is the deploy graph, the int8
+file that graph in the form of `int8_graph`, with bytes in and out. Accuracy is not looked at.
 """
 
 import csv

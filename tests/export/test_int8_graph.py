@@ -39,7 +39,10 @@ class Blobs:
 
 
 def _settled(model: keras.Model, x: np.ndarray) -> keras.Model:
-    """Random weights; each convolution's output has mean 0, if it has a bias, and standard deviation 1 on `x`, else sums grow until nothing but 0 and 1 is left."""
+    """Random weights; each convolution gives mean 0, if it has a bias, and standard deviation 1 on `x`.
+
+    Else sums grow until nothing but 0 and 1 is left.
+    """
     rng, values = np.random.default_rng(5), {}
     spreads = {"gamma": (0.5, 1.5), "moving_variance": (0.5, 1.5), "alpha": (-0.3, 1.3)}
     for weight in model.weights:
