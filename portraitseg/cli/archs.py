@@ -1,7 +1,7 @@
 """List the architectures, or show one: its stages as a table and, on request, as a drawing.
 
 Without a name: a row for each published configuration and each default, with the parameters while training (and how many of them are
-trained) and of the net that ships (batch norm folded, training-only heads dropped), and its multiply-adds. With a name: the net that
+trained) and folded (batch norm merged, training-only heads dropped), and its multiply-adds. With a name: the net that
 ships, stage by stage.
 """
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from portraitseg.archs import ArchSpec, Published
     from portraitseg.archs.summary import Stage
 
-LIST = ("arch", "wm", "size", "options", "training", "trainable", "shipped", "MMACs")
+LIST = ("arch", "wm", "size", "options", "training", "trainable", "folded", "MMACs")
 TABLE = ("stage", "size", "channels", "layers", "skips", "params", "MMACs")
 COUNT = len("44,009,869=")
-NUMBERS = {"training", "trainable", "shipped", "channels", "params", "MMACs"}
+NUMBERS = {"training", "trainable", "folded", "channels", "params", "MMACs"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +94,7 @@ def _list() -> int:
         for name, item in variants:
             tqdm.write(_aligned(LIST, [*blank, (*_label(name, item, notes), *_counts(name, item))])[-1])
             bar.update()
-    print("\n=: the original's count; shipped: batch norm folded, training-only heads dropped; MMACs: million multiply-adds of that net")
+    print("\n=: the original's count; folded: batch norm folded, training-only heads dropped; MMACs: million multiply-adds of that net")
     print("\n".join(f"[{number}] {note}" for number, note in enumerate(notes, 1)))
     print("\n" + "\n".join(_aligned(("arch", "paper", "options, the default first"), [_described(*item) for item in ARCHS.items()])))
     return 0
@@ -203,7 +203,7 @@ def _total(stages: "Sequence[Stage]") -> tuple[str, ...]:
 
 
 def _foot(model: "keras.Model") -> Iterator[str]:
-    yield "params: of the net that ships, batch norm folded; /2: stride, d: dilation, g: groups, dw: depthwise, deconv: transposed"
+    yield "params: batch norm folded; /2: stride, d: dilation, g: groups, dw: depthwise, deconv: transposed"
     yield f"while training: {model.count_params():,} parameters, {_trainable(model):,} of them trainable"
     if len(model.outputs) > 1:
         yield f"outputs for training alone: {', '.join(model.output_names[1:])}"

@@ -17,7 +17,7 @@ def test_the_list_has_every_published_count_and_every_default(few, capsys):
     assert cli.main(argv=["archs"]) == 0
     printed = capsys.readouterr().out
     rows = [line.split() for line in printed.splitlines()]
-    assert rows[0] == ["arch", "wm", "size", "options", "training", "trainable", "shipped", "MMACs"]
+    assert rows[0] == ["arch", "wm", "size", "options", "training", "trainable", "folded", "MMACs"]
     assert ["munet_mnv3", "1", "224", "-", "2,578,449=", "2,565,345", "2,552,241=", "550"] in rows
     assert ["munet_mnv3", "0.5", "224", "-", "1,216,293=", "1,204,253", "1,192,213=", "222"] in rows
     assert ["munet_mnv3_transition", "[1]", "1", "256", "2", "classes", "969,970=", "952,018", "940,122=", "147"] in rows
