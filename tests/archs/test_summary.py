@@ -104,6 +104,17 @@ def test_a_u_within_the_u_is_one_stage():
     assert rows[1].ops == ("2 conv 3x3", "max pool /2", "bilinear x2", "add")
 
 
+def test_gates_at_several_resolutions_do_not_make_one_stage_of_them():
+    x = image = keras.Input((16, 16, 3), name="image")
+    for level in (1, 2):
+        x = layers.Conv2D(4, 3, 2, padding="same", name=f"enc_conv_{level}")(x)
+        gate = layers.Conv2D(4, 1, name=f"enc_gate_{level}")(layers.GlobalAveragePooling2D(keepdims=True, name=f"enc_mean_{level}")(x))
+        x = layers.Multiply(name=f"enc_multiply_{level}")([x, gate])
+    rows = stages(keras.Model(image, layers.Conv2D(1, 1, name="logits")(x)))
+    assert [stage.name for stage in rows] == ["image", "enc 1/2", "enc 1/4", "head"]
+    assert rows[1].ops == rows[2].ops == ("conv 3x3 /2", "mean", "conv 1x1", "multiply")
+
+
 def test_munet_reads_like_its_originals_table():
     """Mobile-UNet at 128: decoder widths behind each concatenation, and the encoder's tensors that are concatenated."""
     model = archs.build(archs.new_card("munet_mnv2"))
