@@ -193,12 +193,13 @@ def test_a_prelu_between_thin_convolutions_needs_no_operation(case: str) -> None
     assert "MAX_POOL_2D" not in ops
 
 
-def test_a_prelu_that_is_the_output_or_read_beside_is_not_doubled() -> None:
+def test_a_prelu_that_is_the_output_or_has_others_beside_it_is_not_doubled() -> None:
     image = keras.Input((SIZE, SIZE, 6), batch_size=1)
     x = layers.Conv2D(4, 1)(image)
     last = _settled(keras.Model(image, _prelu(x)), _map(6))
     beside = _between(lambda x: (lambda y: layers.Add()([y, layers.Conv2D(4, 1)(y)]))(_prelu(layers.Conv2D(4, 1)(x))))
-    for model in (last, beside):
+    raw = _between(lambda x: (lambda y: layers.Add()([layers.Conv2D(4, 1)(_prelu(y)), layers.Conv2D(4, 1)(y)]))(layers.Conv2D(4, 1)(x)))
+    for model in (last, beside, raw):
         assert _check(model)[1]["DEPTHWISE_CONV_2D"] == 1
 
 
