@@ -15,6 +15,7 @@ import tyro
 
 from portraitseg.card import Card
 from portraitseg.errors import InputError
+from portraitseg.quiet import load_tensorflow
 
 if TYPE_CHECKING:
     import tf_keras as keras
@@ -70,11 +71,10 @@ def run(config: Config) -> int:
     Raises:
         InputError: something given cannot be used.
     """
-    if config.arch:
-        return _show(config)
-    if config != Config():
+    if not config.arch and config != Config():
         raise InputError("the settings are for one net; name it: portraitseg archs NAME ...; without any, all are listed")
-    return _list()
+    load_tensorflow()
+    return _show(config) if config.arch else _list()
 
 
 def _list() -> int:
