@@ -67,23 +67,19 @@ CANDIDATES: dict[str, Table] = {
     "medium": MEDIUM,
     "large": LARGE,
     "stem 8": replace(MEDIUM, stem=8),
-    "stem 24": replace(MEDIUM, stem=24),
     "1/4: no block": _stage(0, (32, 1, 0, 0)),
     "1/4: depthwise block": _stage(0, (32, 2, 1, 3)),
-    "1/4: 16 channels": _stage(0, (16, 1, 1, 0)),
     "1/8: 1 block": _stage(1, (64, 2, 1, 3)),
     "1/8: 3 blocks": _stage(1, (64, 2, 3, 3)),
     "1/8: expansion 3": _stage(1, (64, 3, 2, 3)),
     "1/8: dense blocks": _stage(1, (64, 1, 2, 0)),
     "1/16: 3 blocks": _stage(2, (96, 2, 3, 3)),
     "1/16: 128 channels": _stage(2, (128, 2, 4, 3)),
-    "1/16: kernel 5": _stage(2, (96, 2, 4, 5)),
     "1/32: 192 channels": _stage(3, (192, 2, 3, 5)),
     "1/32: 4 blocks": _stage(3, (160, 2, 4, 5)),
     "1/32: kernel 3": _stage(3, (160, 2, 3, 3)),
     "decoder 48 32 16": replace(MEDIUM, decoder=(48, 32, 16)),
     "decoder 64 48 16": replace(MEDIUM, decoder=(64, 48, 16)),
-    "decoder 96 64 48": replace(MEDIUM, decoder=(96, 64, 48)),
 }
 
 

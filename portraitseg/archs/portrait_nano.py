@@ -36,7 +36,7 @@ class Table:
 
 #                  channels, expansion, blocks, kernel
 SMALL = Table(stem=16, stages=((16, 1, 1, 0), (32, 2, 2, 3), (64, 2, 3, 3), (128, 2, 2, 5)), decoder=(48, 32, 16))
-MEDIUM = Table(stem=16, stages=((32, 1, 1, 0), (64, 2, 2, 3), (96, 2, 4, 3), (160, 2, 3, 5)), decoder=(64, 48, 32))
+MEDIUM = Table(stem=16, stages=((32, 1, 1, 0), (64, 2, 2, 3), (96, 2, 2, 3), (160, 2, 3, 5)), decoder=(64, 48, 32))
 LARGE = Table(stem=16, stages=((32, 1, 1, 0), (64, 3, 3, 3), (128, 3, 4, 3), (192, 2, 4, 5)), decoder=(96, 64, 32))
 
 

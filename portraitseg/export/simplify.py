@@ -14,7 +14,8 @@ def simplify(model: keras.Model) -> keras.Model:
     """Rewrite a net whose batch normalisation is folded.
 
     The softmax of two classes becomes two sigmoids; a transposed 1x1 convolution a plain one; a 1x1 convolution that narrows comes
-    before the resizes in front of it; what is left of them see `thin_resize`, other transposed convolutions `subpixel`.
+    before the resizes in front of it; a dense convolution takes the shortcut around it in. For the resizes that are left see
+    `thin_resize`, for other transposed convolutions `subpixel`.
 
     Returns:
         A net that computes the same, to about 1e-6.
@@ -26,6 +27,8 @@ def simplify(model: keras.Model) -> keras.Model:
         _untranspose(graph, step)
     while any(_narrow_first(graph, step) for step in graph.find(layers.Conv2D, _is_pointwise)):
         pass
+    for step in graph.find(layers.Add):
+        _take_shortcut_in(graph, step)
     rewrite_thin_resizes(graph)
     spread(graph)
     return graph.build()
@@ -86,6 +89,30 @@ def _narrow_first(graph: Graph, conv: Step) -> bool:
     graph.replace(conv, narrowed, Step(layer, [conv.name], name=resize.name))
     graph.shapes.update(shapes)
     return True
+
+
+def _take_shortcut_in(graph: Graph, add: Step) -> None:
+    """Compute conv(x) + x by the convolution alone: 1 more at the kernel's middle, from each channel to itself (arXiv:2101.03697)."""
+    for name in add.inputs:
+        conv = graph.steps[name]
+        if sorted(add.inputs) == sorted([name, *conv.inputs]) and _keeps_shape(conv) and graph.only_for(name, add) and graph.alone(conv):
+            kernel, *bias = conv.weights
+            identity = np.zeros_like(kernel)
+            identity[kernel.shape[0] // 2, kernel.shape[1] // 2] = np.eye(kernel.shape[2])
+            conv.weights = [kernel + identity, *bias]
+            add.inputs = [name]
+            graph.replace(add)
+            return
+
+
+def _keeps_shape(step: Step) -> bool:
+    """Whether the step is a dense convolution, kernel larger than 1, that gives as many channels as it takes, at the same size."""
+    layer = step.layer
+    if layer.__class__ is not layers.Conv2D or layer.groups != 1 or layer.activation is not keras.activations.linear:
+        return False
+    rows, columns, taken, given = step.weights[0].shape
+    centred = rows == columns and rows % 2 == 1 and rows > 1  # a 1x1 gains less than a 1 among small weights costs in int8
+    return bool(centred and taken == given and layer.strides == (1, 1) and layer.padding == "same")
 
 
 def _is_softmax(graph: Graph, step: Step) -> bool:

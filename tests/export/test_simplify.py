@@ -170,3 +170,37 @@ def test_a_shared_layer_keeps_its_weights_for_all() -> None:
 
 def test_depth_to_space_is_kept_by_its_settings() -> None:
     assert DepthToSpace.from_config(DepthToSpace(4).get_config()).block == 4
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_shortcut_goes_into_the_convolution_beside_it(first: int) -> None:
+    def block(x: object) -> object:
+        pair = [layers.Conv2D(5, 3, padding="same")(x), x]
+        return layers.Conv2D(2, 1)(layers.ReLU()(layers.Add()([pair[first], pair[1 - first]])))
+
+    _, kinds = _same(block)
+    assert kinds == ["Conv2D", "ReLU", "Conv2D"]
+
+
+OTHERS = {
+    "curved": lambda: layers.Conv2D(5, 3, padding="same", activation="relu"),
+    "grouped": lambda: layers.Conv2D(5, 3, padding="same", groups=5),
+    "depthwise": lambda: layers.DepthwiseConv2D(3, padding="same"),
+    "without a middle": lambda: layers.Conv2D(5, 2, padding="same"),
+    "1x1": lambda: layers.Conv2D(5, 1),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_shortcuts_stay(kind: str) -> None:
+    _, kinds = _same(lambda x: layers.Add()([OTHERS[kind]()(x), x]))
+    assert kinds[-1] == "Add"
+
+
+def test_a_convolution_that_others_read_keeps_its_shortcut_outside() -> None:
+    def block(x: object) -> object:
+        made = layers.Conv2D(5, 3, padding="same")(x)
+        return layers.Concatenate()([layers.Add()([made, x]), made])
+
+    _, kinds = _same(block)
+    assert "Add" in kinds
