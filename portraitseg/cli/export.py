@@ -34,6 +34,8 @@ class Config:
     """fp16: half-precision weights; dynamic: int8 weights; int8: full integer, calibrated on pictures."""
     io: Literal["uint8", "int8", "float"] | None = None
     """Input and output of an int8 file (default: uint8, so that a picture's raw RGB bytes are the input). The others have float ones."""
+    target: Literal["cpu", "plain"] = "cpu"
+    """cpu: the same function in the operations that XNNPACK runs fastest; plain: as built, for Edge TPUs and others that know few."""
     data: Path | None = None
     """Folder or CSV to calibrate on, its validation part to compare on (default: the training set that the card names)."""
     val: Path | None = None
@@ -67,11 +69,11 @@ def run(config: Config) -> int:
     path = _output(config, trained)
     with _workspace(path.parent) as folder:
         dataset = _open(config, trained)
-        graph, card = deploy.to_deploy(model, trained)
+        graph, card = deploy.to_deploy(model, trained, rewrite=config.target == "cpu")
         for name in deploy.unfolded(model):
             print(f"note: batch normalisation {name} follows no convolution and stays an op of its own")
         if config.quant == "int8":
-            graph, card = _for_int8(graph, card, bytes_in=_io(config) != "float")
+            graph, card = _for_int8(config, graph, card)
         calibration = _calibration(config, dataset, card) if config.quant == "int8" else None
         card = _artifact_card(config, card, calibration)
         content = _convert(graph, card, calibration)
@@ -146,11 +148,13 @@ def _calibration(config: Config, dataset: "Dataset", card: Card) -> "Calibration
     return CalibrationSet(source=dataset.train, indices=draw(len(dataset.train), config.pictures, seed=config.seed), card=card)
 
 
-def _for_int8(graph: "keras.Model", card: Card, *, bytes_in: bool) -> tuple["keras.Model", Card]:
+def _for_int8(config: Config, graph: "keras.Model", card: Card) -> tuple["keras.Model", Card]:
     """The deploy graph in operations that run in one piece in int8, and, if bytes go in, with a normalisation that bytes can have."""
     from portraitseg.export import int8_graph, int8_input
 
-    return int8_input.to_byte_input(int8_graph.to_int8_graph(graph), card) if bytes_in else (int8_graph.to_int8_graph(graph), card)
+    if config.target == "cpu":
+        graph = int8_graph.to_int8_graph(graph)
+    return (graph, card) if _io(config) == "float" else int8_input.to_byte_input(graph, card)
 
 
 def _artifact_card(config: Config, card: Card, calibration: "CalibrationSet | None") -> Card:

@@ -25,12 +25,14 @@ Copy = tuple[keras.layers.Layer, list[Any]]
 """An unbuilt layer and the weights that it gets once it is built."""
 
 
-def to_deploy(model: keras.Model, card: Card) -> tuple[keras.Model, Card]:
+def to_deploy(model: keras.Model, card: Card, *, rewrite: bool = True) -> tuple[keras.Model, Card]:
     """The shipping form of a trained net, float32, in inference mode.
 
     Args:
         model: a flat functional graph, (N,H,W,C) -> logits (N,H,W,classes), and maybe aux outputs, which are dropped.
         card: the checkpoint's card.
+        rewrite: into the operations that CPUs run fastest, see `simplify`; else they stay as they were built, for accelerators that
+            know few.
 
     Returns:
         A model (1,H,W,C) -> prob (1,H,W,classes), by sigmoid or, for two classes, softmax; equal to the training graph's to about
@@ -42,7 +44,8 @@ def to_deploy(model: keras.Model, card: Card) -> tuple[keras.Model, Card]:
     folded = _fold(logits_model(model))
     activation = "sigmoid" if card.classes == 1 else "softmax"
     prob = keras.layers.Activation(activation, dtype="float32", name=PROB)(folded.output)  # 1,H,W,classes
-    return simplify(keras.Model(folded.input, prob, name=model.name)), dataclasses.replace(card, output="prob")
+    deployed = keras.Model(folded.input, prob, name=model.name)
+    return simplify(deployed) if rewrite else deployed, dataclasses.replace(card, output="prob")
 
 
 def fold_plan(model: keras.Model) -> dict[str, str]:
