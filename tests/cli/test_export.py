@@ -125,6 +125,12 @@ def test_other_ends(saved: Path, io: str, stored: str) -> None:
     assert Card.load(saved.parent / f"{NAME}-int8.json").io == stored
 
 
+@pytest.mark.parametrize(("target", "op"), [("cpu", "DEPTH_TO_SPACE 1"), ("plain", "TRANSPOSE_CONV 1")])
+def test_operations_as_built_on_request(saved: Path, target: str, op: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _export(saved, "--quant", "int8", "--target", target) == 0
+    assert op in capsys.readouterr().out
+
+
 def test_other_data_is_named_in_the_card(saved: Path, data: Path) -> None:
     data.rename(data.with_name("moved"))
     assert _export(saved, "--data", data.with_name("moved"), "--val", data.with_name("moved") / "val", "--held-out", 4) == 0
