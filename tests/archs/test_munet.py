@@ -10,7 +10,9 @@ from portraitseg.export.deploy import folded_params
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
-@pytest.mark.parametrize(("decoder", "resize"), [("transition", "transpose"), ("bilinear", "align_corners")])
+@pytest.mark.parametrize(
+    ("decoder", "resize"), [("transition", "transpose"), pytest.param("bilinear", "align_corners", marks=pytest.mark.slow)]
+)
 def test_every_encoder(encoder, decoder, resize):
     card = archs.new_card("munet", size=64, wm=0.25, encoder=encoder, decoder=decoder, resize=resize, channels=4)
     assert archs.build(card).output_shape == (None, 64, 64, 1)

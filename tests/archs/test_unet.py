@@ -60,7 +60,7 @@ def test_half_the_width_is_a_fourth_of_the_parameters():
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
-@pytest.mark.parametrize(("up", "resize"), [("transpose", "half_pixel"), ("bilinear", "align_corners")])
+@pytest.mark.parametrize(("up", "resize"), [("transpose", "half_pixel"), pytest.param("bilinear", "align_corners", marks=pytest.mark.slow)])
 def test_every_encoder(encoder, up, resize):
     card = archs.new_card("unet", size=64, wm=0.25, encoder=encoder, up=up, resize=resize, channels=4, classes=2)
     assert archs.build(card).output_shape == (None, 64, 64, 2)

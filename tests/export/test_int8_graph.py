@@ -260,7 +260,14 @@ VARIANTS = [
     "munet_mnv3_transition resize=align_corners classes=2",
     "portrait_net up=grouped classes=2",
 ]
-SLOW = [
+SLOW = [  # made of the same layers as the others, or large
+    "munet_mnv2",
+    "munet_mnv2_transition",
+    "munet",
+    "mobilenet_v2_unet",
+    "mobilenet_v4_unet",
+    "portrait_nano_m",
+    "portrait_nano_l",
     "unet",
     "u2net",
     "u2netp",
