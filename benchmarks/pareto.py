@@ -102,7 +102,7 @@ def _draw(table: list[dict[str, Any]], untrained: dict[str, float], threads: int
     for name, ms in untrained.items():
         axes.plot([ms], [bottom], marker="|", color="tab:gray", markersize=12)
         axes.annotate(name, (ms, bottom), xytext=(-3, 8), textcoords="offset points", fontsize=7, color="tab:gray", rotation=90)
-    axes.set(xscale="log", xlabel=f"ms, {threads} thread{"s"[: threads - 1]}, {device}", ylabel="mIoU on held-out portraits, percent")
+    axes.set(xscale="log", xlabel=f"ms, threads: {threads}, {device}", ylabel="mIoU on held-out portraits, percent")
     axes.set_title("Grey: latency alone, not trained here", fontsize=9)
     axes.grid(alpha=0.3, which="both")
     axes.legend(loc="center right")
