@@ -1,5 +1,6 @@
 """The dispatcher: what it prints, and that errors of users end in one line and exit code 2."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -55,9 +56,7 @@ def test_a_package_that_is_not_installed_comes_with_its_pip_line(monkeypatch, ca
 
 
 def test_faults_of_ours_keep_their_traceback(monkeypatch):
-    from portraitseg.cli import archs
-
-    monkeypatch.setattr(archs, "run", lambda config: 1 // 0)
+    monkeypatch.setattr(importlib.import_module("portraitseg.cli.archs"), "run", lambda config: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         cli.main(argv=["archs"])
 

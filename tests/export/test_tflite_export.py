@@ -132,7 +132,7 @@ def test_the_int8_report() -> None:
     assert report.output == Tensor(dtype="uint8", scale=1 / 256, zero_point=0)
     text = "\n".join(report.lines())
     assert "XNNPACK partitions   1; outside them: QUANTIZE 2" in text
-    assert "CONV_2D 3" in text
+    assert "CONV_2D 4" in text
 
 
 def test_a_lone_relu_cuts_the_int8_graph_in_two() -> None:
