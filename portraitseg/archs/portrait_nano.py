@@ -2,10 +2,10 @@
 
 What the measurements say (one thread of an x86 CPU with VNNI, XNNPACK, see benchmarks/nano_search.py), and what the net makes of it:
 
-* At 1/2 and 1/4 a dense 3x3 convolution of 16 or 32 channels costs as much as a depthwise one with its 1x1: both are bound by memory.
-  So the stem, the first stage and the detail path are dense, with all the capacity that this gives.
-* From 1/8 on a depthwise 3x3 with two 1x1 is four times cheaper than a dense one of the same width: universal inverted bottlenecks
-  (MobileNetV4, arXiv:2404.10518) without the middle depthwise, so that no 3x3 runs on the expanded channels.
+* At 1/2 a dense 3x3 convolution of 16 channels costs less than a depthwise one with its 1x1, at 1/4, with 32, a third more. So the stem,
+  the first stage and the detail path are dense, with all the capacity that this gives.
+* From 1/8 on a depthwise 3x3 with its 1x1 takes half to a fifth of a dense one: universal inverted bottlenecks (MobileNetV4,
+  arXiv:2404.10518) without the middle depthwise, so that no 3x3 runs on the expanded channels.
 * A bilinear resize to full size costs more than all of the deepest stage. The mask is made at full size by a 2x2 transposed
   convolution of stride 2 with one output channel, which ships as a 1x1 convolution and DEPTH_TO_SPACE: no resize of the mask, inside or
   outside, and details of the stem reach it at 1/2. Edge TPUs take it as TRANSPOSE_CONV.
