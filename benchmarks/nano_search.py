@@ -8,6 +8,8 @@ Each step adds the rows that its table lacks, so that an interrupted one goes on
 read the ratios. Nothing else should run beside.
 """
 
+# ruff: noqa: E402 - TensorFlow is started quietly before the modules that import it
+
 import csv
 import statistics
 import tempfile
@@ -22,19 +24,19 @@ import tyro
 
 from portraitseg.quiet import load_tensorflow, quiet
 
-load_tensorflow()
+load_tensorflow()  # quietly, and so before all that imports it
 
-import numpy as np  # noqa: E402 - TensorFlow's start is to be quiet
-import tf_keras as keras  # noqa: E402
-from tf_keras import layers  # noqa: E402
+import numpy as np
+import tf_keras as keras
+from tf_keras import layers
 
-from portraitseg import archs  # noqa: E402
-from portraitseg.archs.portrait_nano import LARGE, MEDIUM, SMALL, Table, portrait_nano  # noqa: E402
-from portraitseg.data.sources import open_data  # noqa: E402
-from portraitseg.export import deploy, int8_graph, tflite  # noqa: E402
-from portraitseg.resizing import RESIZES  # noqa: E402
-from portraitseg.training.config import TrainConfig  # noqa: E402
-from portraitseg.training.trainer import Trainer  # noqa: E402
+from portraitseg import archs
+from portraitseg.archs.portrait_nano import LARGE, MEDIUM, SMALL, Table, portrait_nano
+from portraitseg.data.sources import open_data
+from portraitseg.export import deploy, int8_graph, tflite
+from portraitseg.resizing import RESIZES
+from portraitseg.training.config import TrainConfig
+from portraitseg.training.trainer import Trainer
 
 RESULTS = Path(__file__).parent / "results"
 REFERENCE = "munet_mnv3_transition"
