@@ -8,7 +8,7 @@ What the measurements say (one thread of an x86 CPU with VNNI, XNNPACK, see benc
   arXiv:2404.10518) without the middle depthwise, so that no 3x3 runs on the expanded channels.
 * A bilinear resize to full size costs more than all of the deepest stage. The mask is made at full size by a 2x2 transposed
   convolution of stride 2 with one output channel, which ships as a 1x1 convolution and DEPTH_TO_SPACE: no resize of the mask, inside or
-  outside, and details of the stem reach it at 1/2. Edge TPUs take it as TRANSPOSE_CONV.
+  outside, and details of the stem reach it at 1/2. `--target plain` leaves it a TRANSPOSE_CONV.
 * Nothing but convolutions, ReLU6 behind them, additions, one mean, and resizes of narrow maps: one partition in int8.
 """
 
