@@ -11,24 +11,23 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tf_keras as keras
 
-from portraitseg import archs, losses
+from portraitseg import archs
 from portraitseg.card import Card
 from portraitseg.data import pipeline
 from portraitseg.data.augment import AugmentConfig
 from portraitseg.data.sources import Source, open_data
 from portraitseg.errors import InputError
 from portraitseg.training.config import TrainConfig
+from portraitseg.training.objective import Batch, make_objective
 from portraitseg.training.step import make_train_step
 
 ROUNDS = 4
 WARMUP_STEPS = 3
 WARMUP_BATCHES = pipeline.PREFETCH + 2  # what had time to wait in the queue is not counted
 
-Batch = tuple[Any, Any]
 """x (N,h,w,C) and mask (N,h,w,1)."""
 Batches = Generator[Batch, None, None]
 
@@ -125,16 +124,14 @@ def _rate(batches: Batches, use: Callable[[Batch], None], seconds: float) -> flo
 def _batches(source: Source, card: Card, batch: int) -> Batches:
     """Training batches without end, as training gets them."""
     for epoch in itertools.count():
-        for _, x, mask in pipeline.train_batches(source, card, batch=batch, seed=0, epoch=epoch, augment=AugmentConfig()):
-            yield x, mask
+        yield from pipeline.train_batches(source, card, batch=batch, seed=0, epoch=epoch, augment=AugmentConfig())
 
 
 def _train_step(card: Card) -> Callable[[Batch], None]:
     """One step of training that returns when it is done."""
-    loss = losses.weighted(losses.parse(TrainConfig.loss))
-    step = make_train_step(archs.build(card), keras.optimizers.Adam(TrainConfig.lr), loss)
+    step = make_train_step(archs.build(card), keras.optimizers.Adam(TrainConfig.lr), make_objective(TrainConfig()))
 
     def wait(batch: Batch) -> None:
-        float(step(*batch))
+        float(step(batch))
 
     return wait

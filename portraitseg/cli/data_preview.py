@@ -69,10 +69,10 @@ def _samples(source: "Source", card: Card, config: Config) -> tuple[list[NDArray
 
     augment = AugmentConfig(level=config.augment)
     batches: Any = train_batches(source, card, batch=config.count, seed=config.seed, epoch=0, augment=augment, limit=config.count)
-    indices, inputs, masks = (part.numpy() for part in next(iter(batches)))
-    bytes_ = (255 * masks[..., 0]).round().astype(np.uint8)
-    pictures = [sheet.outline(_picture(x, card), mask) for x, mask in zip(inputs, bytes_, strict=True)]
-    return pictures, [source.name(int(index)) for index in indices]
+    batch = {name: part.numpy() for name, part in next(iter(batches)).items()}
+    bytes_ = (255 * batch["mask"][..., 0]).round().astype(np.uint8)
+    pictures = [sheet.outline(_picture(x, card), mask) for x, mask in zip(batch["x"], bytes_, strict=True)]
+    return pictures, [source.name(int(index)) for index in batch["index"]]
 
 
 def _picture(x: NDArray[np.float32], card: Card) -> NDArray[np.uint8]:

@@ -63,7 +63,7 @@ def train_batches(
         parallel: samples in work at once.
 
     Returns:
-        (index (N,) int64, x (N,h,w,C) float32 in the card's range, mask (N,h,w,1) float32 in [0,1]).
+        {"index": (N,) int64, "x": (N,h,w,C) float32 in the card's range, "mask": (N,h,w,1) float32 in [0,1]}.
     """
     cv2.setNumThreads(1)
     draws = epoch_draws(len(source), seed=seed, epoch=epoch, least=batch)[: max(batch, len(source) if limit is None else limit)]
@@ -74,9 +74,10 @@ def train_batches(
         index, image, mask = _load(source, int(draw) % len(source))
         return np.int64(index), *prepare(*change(image, mask, sample_seed(seed, epoch, int(draw))))
 
-    def load(draw: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def load(draw: tf.Tensor) -> dict[str, tf.Tensor]:
         index, x, mask = tf.numpy_function(sample, [draw], [tf.int64, tf.float32, tf.float32])
-        return tf.ensure_shape(index, ()), tf.ensure_shape(x, (*card.size, card.channels)), tf.ensure_shape(mask, (*card.size, 1))
+        shapes = {"index": (), "x": (*card.size, card.channels), "mask": (*card.size, 1)}
+        return {name: tf.ensure_shape(value, shapes[name]) for name, value in {"index": index, "x": x, "mask": mask}.items()}
 
     samples = tf.data.Dataset.from_tensor_slices(draws[skip * batch :]).map(load, num_parallel_calls=parallel, deterministic=True)
     return samples.batch(batch, drop_remainder=True).prefetch(PREFETCH)

@@ -3,10 +3,11 @@
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from portraitseg.errors import InputError
 from portraitseg.files import atomic
+from portraitseg.training.settings import DataSettings, LossSettings, NetSettings, OptimiserSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,71 +22,8 @@ class Phase:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
+class TrainConfig(OptimiserSettings, LossSettings, DataSettings, NetSettings):
     """Settings of one training run."""
-
-    arch: str = "munet_mnv3"
-    """The net: `portraitseg archs` lists them."""
-    wm: float | None = None
-    """Width multiplier (default: the arch's own)."""
-    size: int | None = None
-    """Height and width of the input in pixels, a multiple of 32 (default: the arch's own)."""
-    encoder: str | None = None
-    """Encoder, where the arch takes one: `portraitseg archs` lists them."""
-    decoder: str | None = None
-    """Decoder variant, where the arch has some."""
-    up: str | None = None
-    """How the decoder enlarges, where the arch has a choice."""
-    act: str | None = None
-    """Activation, where the arch has a choice."""
-    resize: str | None = None
-    """Where the decoder enlarges bilinearly: half_pixel (default), align_corners or transpose, for runtimes without the former."""
-    channels: Literal[3, 4] = 3
-    """Channels of the input: RGB, or RGB and the prior (the mask of the frame before)."""
-    classes: Literal[1, 2] = 1
-    """Output channels: one logit, or two of which channel 1 is the person."""
-    pretrained: str | None = None
-    """Encoder weights to start from: "imagenet", or an .h5 file with keras.applications' layer names."""
-
-    data: Path | None = None
-    """Folder or CSV of pictures with masks (default: the embedded synthetic set, drawn on the fly)."""
-    val: Path | None = None
-    """Validation folder or CSV (default: DATA/val if there is one, else a tenth of DATA by a hash of the names)."""
-    data_names: tuple[str, ...] = ()
-    """How the card names the data (default: the folder's name)."""
-    licence: str = "not stated"
-    """Licence of the trained weights, written into the card."""
-    augment: Literal["none", "light", "default", "strong"] = "default"
-    """Strength of the augmentation; `portraitseg data preview` shows it."""
-    samples: int | None = None
-    """Pictures an epoch (default: the whole training set)."""
-
-    epochs: int | None = None
-    """Passes over the training set (default: 20, or 4 on the synthetic set)."""
-    batch: int = 16
-    """Pictures a step."""
-    lr: float = 2e-3
-    """Peak learning rate of Adam."""
-    schedule: Literal["cosine", "plateau", "constant"] = "cosine"
-    """Learning rate: down to 0 along a cosine, down by a factor where validation stands still, or constant; all start with a warm-up."""
-    warmup: int = 200
-    """Steps over which each phase's learning rate rises from 0."""
-    plateau_factor: float = 0.5
-    """Schedule plateau: what the learning rate is multiplied by."""
-    plateau_patience: int = 3
-    """Schedule plateau: epochs without a better validation mIoU before that."""
-    patience: int = 0
-    """Stop after so many epochs without a better validation mIoU (0: never)."""
-    freeze_epochs: int = 0
-    """Epochs at the start in which the encoder (layers enc_*) is frozen, batch-norm statistics included."""
-    loss: str = "bce=1,dice=0.5"
-    """Weighted sum of losses: bce, dice."""
-    bn_momentum: float = 0.95
-    """Momentum of the batch-norm statistics; a short run needs a small one, or they lag behind the weights."""
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    """Arithmetic of the layers; weights and losses stay in float32."""
-    seed: int = 0
-    """Seed of the weights, the order, the augmentation and the dropout."""
 
     out: Path = Path("runs")
     """Folder of the runs."""

@@ -16,7 +16,7 @@ import tensorflow as tf
 import tf_keras as keras
 from tqdm import tqdm
 
-from portraitseg import archs, checkpoint, losses
+from portraitseg import archs, checkpoint
 from portraitseg.card import Card
 from portraitseg.data import pipeline
 from portraitseg.data.augment import AugmentConfig
@@ -25,6 +25,7 @@ from portraitseg.encoders import pretrained
 from portraitseg.errors import InputError
 from portraitseg.training import schedules, state
 from portraitseg.training.config import Phase, TrainConfig
+from portraitseg.training.objective import make_objective
 from portraitseg.training.report import Log
 from portraitseg.training.state import Progress
 from portraitseg.training.step import freeze, make_train_step
@@ -53,7 +54,7 @@ class Trainer:
         if config.pretrained and not resume:
             encoder = archs.encoder_of(self.card)
             pretrained.load_pretrained(self.model, config.pretrained, encoder=encoder, wm=self.card.wm)
-        self.loss = losses.weighted(losses.parse(config.loss))
+        self.objective = make_objective(config)
         self.stop_requested = False
         self.progress = Progress(data=_fingerprint(dataset.train))
         self.saved = self._load_state() if resume else None
@@ -136,7 +137,7 @@ class Trainer:
             if self.progress.epoch > first or self.progress.step:
                 self.saved.restore_optimizer(optimizer)
         self.optimizer = optimizer
-        self.step = make_train_step(self.model, optimizer, self.loss)
+        self.step = make_train_step(self.model, optimizer, self.objective)
 
     def _epoch(self, phase: Phase, first: int, steps: int, bar: Any) -> None:
         progress, started = self.progress, time.monotonic()
@@ -145,12 +146,12 @@ class Trainer:
         else:
             tf.random.get_global_generator().reset_from_seed(hash((self.config.seed, progress.epoch)) & 0x7FFFFFFF)
         self.saved = None
-        for indices, x, mask in self._batches():
+        for batch in self._batches():
             lr = self._learning_rate(phase, (progress.epoch - first) * steps + progress.step, phase.epochs * steps)
             self.optimizer.learning_rate = lr
-            value = float(self.step(x, mask))
+            value = float(self.step(batch))
             if not math.isfinite(value):
-                raise InputError(self._not_finite(value, indices.numpy(), lr))
+                raise InputError(self._not_finite(value, batch["index"].numpy(), lr))
             progress.losses.append(value)
             progress.step += 1
             bar.update()

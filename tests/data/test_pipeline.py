@@ -51,7 +51,7 @@ class Drawn:
 
 def batches(source: Drawn | Folder, card: Card = CARD, **options: object) -> list[tuple[np.ndarray, ...]]:
     settings = {"batch": 4, "seed": 3, "epoch": 1, "augment": DEFAULT, **options}
-    return [tuple(part.numpy() for part in batch) for batch in train_batches(source, card, **settings)]
+    return [tuple(batch[name].numpy() for name in ("index", "x", "mask")) for batch in train_batches(source, card, **settings)]
 
 
 def assert_equal(first: list[tuple[np.ndarray, ...]], second: list[tuple[np.ndarray, ...]]) -> None:

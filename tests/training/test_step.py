@@ -5,9 +5,11 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from portraitseg import archs, checkpoint, losses
+from portraitseg import archs, checkpoint
 from portraitseg.archs import ArchSpec, Heads
 from portraitseg.runtime import open_artifact
+from portraitseg.training.objective import make_objective
+from portraitseg.training.settings import LossSettings
 from portraitseg.training.step import make_train_step
 from portraitseg.training.validation import predict
 
@@ -74,8 +76,9 @@ def gradient(name, boundary_weight, step=1e-5):
 
 @pytest.mark.parametrize("boundary_weight", [0.1, 2.0])
 def test_the_loss_and_every_heads_gradient_are_numpys(model, boundary_weight):
-    step = make_train_step(model, keras.optimizers.legacy.SGD(1.0), losses.weighted({"bce": 1}), boundary_weight=boundary_weight)
-    value = float(step(tf.constant(X), tf.constant(MASK)))
+    objective = make_objective(LossSettings(loss="bce=1", boundary_weight=boundary_weight))
+    step = make_train_step(model, keras.optimizers.legacy.SGD(1.0), objective)
+    value = float(step({"x": tf.constant(X), "mask": tf.constant(MASK)}))
     assert value == pytest.approx(total(KERNELS, boundary_weight), rel=1e-5)
     for name, kernel in KERNELS.items():
         moved = kernel - model.get_layer(name).get_weights()[0][0, 0]  # learning rate 1: the gradient

@@ -79,10 +79,10 @@ def stop_after(trainer: Trainer, *, epoch: int, step: int) -> None:
         enter(phase)
         inner = trainer.step
 
-        def counted(x, mask):
+        def counted(batch):
             if trainer.progress.epoch == epoch - 1 and trainer.progress.step == step - 1:
                 os.kill(os.getpid(), signal.SIGINT)
-            return inner(x, mask)
+            return inner(batch)
 
         trainer.step = counted
 
@@ -158,7 +158,7 @@ def test_frozen_encoder_stays_bit_identical_and_then_moves(tmp_path, dataset):
 
 def test_not_finite_loss_names_step_rate_and_pictures(tmp_path, dataset, monkeypatch):
     trainer = Trainer(config(), dataset, tmp_path / "run")
-    monkeypatch.setattr(trainer, "loss", lambda mask, logits: tf.reduce_sum(logits) * float("nan"))
+    monkeypatch.setattr(trainer, "objective", lambda model, batch: tf.reduce_sum(model(batch["x"])) * float("nan"))
     with pytest.raises(InputError, match=r"the loss became nan at epoch 1, step 1, learning rate .*disc-0-\d+, disc-0-\d+"):
         trainer.fit()
 

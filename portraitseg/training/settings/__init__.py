@@ -1,0 +1,8 @@
+"""The flags of `train`, a file a topic; `training.config` puts them together."""
+
+from portraitseg.training.settings.data import DataSettings
+from portraitseg.training.settings.loss import LossSettings
+from portraitseg.training.settings.net import NetSettings
+from portraitseg.training.settings.optimiser import OptimiserSettings
+
+__all__ = ["DataSettings", "LossSettings", "NetSettings", "OptimiserSettings"]

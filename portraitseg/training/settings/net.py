@@ -1,0 +1,32 @@
+"""Which net is trained."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetSettings:
+    """The net and its variant."""
+
+    arch: str = "munet_mnv3"
+    """The net: `portraitseg archs` lists them."""
+    wm: float | None = None
+    """Width multiplier (default: the arch's own)."""
+    size: int | None = None
+    """Height and width of the input in pixels, a multiple of 32 (default: the arch's own)."""
+    encoder: str | None = None
+    """Encoder, where the arch takes one: `portraitseg archs` lists them."""
+    decoder: str | None = None
+    """Decoder variant, where the arch has some."""
+    up: str | None = None
+    """How the decoder enlarges, where the arch has a choice."""
+    act: str | None = None
+    """Activation, where the arch has a choice."""
+    resize: str | None = None
+    """Where the decoder enlarges bilinearly: half_pixel (default), align_corners or transpose, for runtimes without the former."""
+    channels: Literal[3, 4] = 3
+    """Channels of the input: RGB, or RGB and the prior (the mask of the frame before)."""
+    classes: Literal[1, 2] = 1
+    """Output channels: one logit, or two of which channel 1 is the person."""
+    pretrained: str | None = None
+    """Encoder weights to start from: "imagenet", or an .h5 file with keras.applications' layer names."""
