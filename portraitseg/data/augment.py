@@ -47,28 +47,29 @@ class Augment:
         # threading.local would not do: to Python, every call from tf.data comes from a new thread.
         self._idle: list[Any] = []
 
-    def __call__(self, image: UInt8, mask: UInt8, seed: int) -> tuple[UInt8, UInt8]:
+    def __call__(self, image: UInt8, mask: UInt8, seed: int, *others: UInt8) -> tuple[UInt8, ...]:
         """Augment one sample; a pure function of its arguments.
 
         Args:
             image: RGB (H,W,3).
             mask: (H,W), 0 to 255.
             seed: of all random choices, at least 0.
+            others: further masks (H,W), which go the mask's way.
 
         Returns:
-            The picture (h,w,3) and the mask (h,w); at level "none" both as they came, for `to_input` to resize.
+            The picture (h,w,3), the mask (h,w) and the other masks; at level "none" all as they came, for `to_input` to resize.
         """
         if self.config.level == "none":
-            return image, mask
+            return image, mask, *others
         try:
             transforms = self._idle.pop()
         except IndexError:
             transforms = self._build()
         # Compose.set_random_seed would give every transform the same numbers: the rare ones would come all together or not at all.
         transforms.set_random_state(np.random.default_rng(seed), random.Random(seed))
-        sample = transforms(image=image, mask=mask)
+        sample = transforms(image=image, mask=mask, masks=list(others))
         self._idle.append(transforms)
-        return sample["image"], sample["mask"]
+        return sample["image"], sample["mask"], *sample["masks"]
 
     def _build(self) -> Any:
         config, strength = self.config, STRENGTH[self.config.level]

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from portraitseg.card import Card
 from portraitseg.data.augment import Augment, AugmentConfig
 from portraitseg.data.sources import Source
+from portraitseg.data.unlabelled import Taught
 from portraitseg.errors import InputError
 from portraitseg.image import Float32, UInt8, fit_mask, to_input
 
@@ -63,21 +65,27 @@ def train_batches(
         parallel: samples in work at once.
 
     Returns:
-        {"index": (N,) int64, "x": (N,h,w,C) float32 in the card's range, "mask": (N,h,w,1) float32 in [0,1]}.
+        {"index": (N,) int64, "x": (N,h,w,C) float32 in the card's range, "mask": (N,h,w,1) float32 in [0,1]}; of a `Taught` source also
+        "teacher", its prob as the mask, and "labelled": (N,) bool, whether the mask is to be learned.
     """
     cv2.setNumThreads(1)
     draws = epoch_draws(len(source), seed=seed, epoch=epoch, least=batch)[: max(batch, len(source) if limit is None else limit)]
     change = Augment(card.size, augment, fit=card.fit, border=_border(card))
     prepare = Prepare(card)
 
-    def sample(draw: np.int64) -> tuple[np.int64, Float32, Float32]:
-        index, image, mask = _load(source, int(draw) % len(source))
-        return np.int64(index), *prepare(*change(image, mask, sample_seed(seed, epoch, int(draw))))
+    shapes = {"index": (), "x": (*card.size, card.channels), "mask": (*card.size, 1)}
+    taught = isinstance(source, Taught)
+    shapes |= {"teacher": (*card.size, 1)} if taught else {}
+
+    def sample(draw: np.int64) -> tuple[np.int64 | Float32, ...]:
+        index, image, mask, *others = _load(source, int(draw) % len(source))
+        image, mask, *others = change(image, mask, sample_seed(seed, epoch, int(draw)), *others)
+        return np.int64(index), *prepare(image, mask), *map(prepare.mask, others)
 
     def load(draw: tf.Tensor) -> dict[str, tf.Tensor]:
-        index, x, mask = tf.numpy_function(sample, [draw], [tf.int64, tf.float32, tf.float32])
-        shapes = {"index": (), "x": (*card.size, card.channels), "mask": (*card.size, 1)}
-        return {name: tf.ensure_shape(value, shapes[name]) for name, value in {"index": index, "x": x, "mask": mask}.items()}
+        values = tf.numpy_function(sample, [draw], [tf.int64, *[tf.float32] * (len(shapes) - 1)])
+        batch = {name: tf.ensure_shape(value, shapes[name]) for name, value in zip(shapes, values, strict=True)}
+        return {**batch, "labelled": batch["index"] < source.labelled} if taught else batch
 
     samples = tf.data.Dataset.from_tensor_slices(draws[skip * batch :]).map(load, num_parallel_calls=parallel, deterministic=True)
     return samples.batch(batch, drop_remainder=True).prefetch(PREFETCH)
@@ -133,12 +141,16 @@ class Prepare:
         """
         card = self.card
         if image.shape[:2] != card.size:
-            return to_input(image, card), _unit(fit_mask(mask, card.size, card.fit))
+            return to_input(image, card), self.mask(mask)
         ordered = image if card.input.order == "rgb" else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         x = np.asarray(cv2.LUT(ordered, self.table), np.float32)
         if card.channels == 4:
             x = np.dstack([x, np.zeros(card.size, np.float32)])
-        return x, _unit(mask)
+        return x, self.mask(mask)
+
+    def mask(self, mask: UInt8) -> Float32:
+        """Prepare a mask, (h,w) of the card's size or (H,W) to be fitted to it, 0 to 255: (h,w,1) in [0,1]."""
+        return _unit(mask if mask.shape == self.card.size else fit_mask(mask, self.card.size, self.card.fit))
 
 
 def sample_seed(seed: int, epoch: int, draw: int) -> int:
@@ -157,12 +169,13 @@ def _border(card: Card) -> UInt8:
     return mean.round().clip(0, 255).astype(np.uint8)
 
 
-def _load(source: Source, index: int) -> tuple[int, UInt8, UInt8]:
-    """The sample, or the next one that can be read: its index, picture and mask."""
+def _load(source: Source, index: int) -> tuple[Any, ...]:
+    """The sample, or the next one that can be read: its index, picture, mask, and where there is a teacher its prob."""
     for step in range(len(source)):
         other = (index + step) % len(source)
         try:
-            return other, *source.load(other)
+            image, mask = source.load(other)
+            return other, image, mask, *([source.teacher.load(other, mask.shape)] if isinstance(source, Taught) else [])
         except InputError as error:
             _warn(f"replaced by the next sample: {error}")
     raise InputError(f"none of the {len(source)} training samples can be read any more; check that their folder is still there")

@@ -4,5 +4,6 @@ from portraitseg.training.settings.data import DataSettings
 from portraitseg.training.settings.loss import LossSettings
 from portraitseg.training.settings.net import NetSettings
 from portraitseg.training.settings.optimiser import OptimiserSettings
+from portraitseg.training.settings.teacher import TeacherSettings
 
-__all__ = ["DataSettings", "LossSettings", "NetSettings", "OptimiserSettings"]
+__all__ = ["DataSettings", "LossSettings", "NetSettings", "OptimiserSettings", "TeacherSettings"]
