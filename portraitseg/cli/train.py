@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from portraitseg.errors import InputError
 from portraitseg.quiet import load_tensorflow
-from portraitseg.training.config import TrainConfig
+from portraitseg.training.config import PATHS, TrainConfig
 
 if TYPE_CHECKING:
     from portraitseg.data.sources import Dataset
@@ -36,11 +36,11 @@ def run(config: Config) -> int:
 
     load_tensorflow()
     settings, folder = _resumed(config) if config.resume else _started(config)
-    settings.phases()
+    settings.plan()
+    _refuse_to_lose(folder, config)
     dataset = open_data(settings.data, settings.val, seed=settings.seed)
     print("\n".join(dataset.report))
-    trainer = _trainer(settings, dataset, folder, config)
-    return _fit(trainer, "fp32" if config.quick else "int8")
+    return _rounds(settings, dataset, folder, config)
 
 
 def _started(config: Config) -> tuple[TrainConfig, Path]:
@@ -49,7 +49,8 @@ def _started(config: Config) -> tuple[TrainConfig, Path]:
     if config.quick:
         base = replace(base, epochs=2, samples=480, batch=8, warmup=10, bn_momentum=0.85)
     names = base.data_names or (base.data.resolve().name if base.data else "synthetic",)
-    base = replace(base, data_names=names, data=base.data and base.data.resolve(), val=base.val and base.val.resolve())
+    given = {name: getattr(base, name) for name in PATHS if name != "out"}
+    base = replace(base, data_names=names, **{name: path.resolve() for name, path in given.items() if path is not None})
     return base, base.out / (base.name or f"{base.arch}-{names[0]}")
 
 
@@ -61,50 +62,86 @@ def _resumed(config: Config) -> tuple[TrainConfig, Path]:
         flags = ", ".join("--" + name.replace("_", "-") for name in sorted(given))
         raise InputError(f"--resume goes on with the run's own settings; leave out {flags}")
     stored = TrainConfig.load(folder / "config.json")
+    if stored.rounds > 1 and config.epochs is not None:
+        raise InputError("more epochs would change what the rounds that are done have taught the others; leave out --epochs")
     return (stored if config.epochs is None else replace(stored, epochs=config.epochs)), folder
 
 
-def _trainer(settings: TrainConfig, dataset: "Dataset", folder: Path, config: Config) -> "Trainer":
+def _refuse_to_lose(folder: Path, config: Config) -> None:
+    if config.resume is None and not config.force and folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder} exists already; go on with --resume {folder}, replace it with --force, or choose another --name")
+
+
+def _rounds(settings: TrainConfig, dataset: "Dataset", folder: Path, config: Config) -> int:
+    """Train; with --rounds again and again, into round2/, round3/ and so on, each time with the masks that the net before has made.
+
+    A resumed run goes on in the round in which it was stopped.
+    """
+    from portraitseg.training.self_training import Rounds
+
+    rounds = Rounds(settings, dataset)
+    _say(rounds.report)
+    folders = [folder, *(folder / f"round{number}" for number in range(2, settings.rounds + 1))]
+    started = [number for number, inner in enumerate(folders) if config.resume and (inner / "last.state.npz").exists()]
+    for number in range(max(started, default=0), len(folders)):
+        taught, report = rounds.dataset_of(folders[number - 1] / "best.h5" if number else None)
+        _say([f"\nround {number + 1} of {settings.rounds}" if settings.rounds > 1 else "", *report])
+        resume = number in started or (config.resume is not None and not number)
+        trainer = _trainer(settings, taught, folders[number], folder, resume=resume)
+        if code := _fit(trainer, folder):
+            return code
+    print(_closing(folders, "fp32" if config.quick else "int8"))
+    return 0
+
+
+def _say(lines: list[str]) -> None:
+    print(*filter(None, lines), sep="\n", end="\n" if any(lines) else "")
+
+
+def _trainer(settings: TrainConfig, dataset: "Dataset", folder: Path, root: Path, *, resume: bool) -> "Trainer":
+    """The trainer of a round in `folder`; the settings lie in the run's own folder, `root`."""
     from portraitseg.training.trainer import Trainer
 
-    resume = config.resume is not None
-    if not resume and folder.exists() and any(folder.iterdir()):
-        if not config.force:
-            raise InputError(f"{folder} exists already; go on with --resume {folder}, replace it with --force, or choose another --name")
+    if not resume and folder.exists():
         shutil.rmtree(folder)
     trainer = Trainer(settings, dataset, folder, resume=resume)
-    settings.save(folder / "config.json")
+    settings.save(root / "config.json")
     card = trainer.card
     print(f"{card.name}: {trainer.model.count_params():,} parameters, {settings.total_epochs} epochs, into {folder}")
     return trainer
 
 
-def _fit(trainer: "Trainer", quant: str) -> int:
-    """Train; then draw the contact sheet and name the next commands, with the precision that this net can bear."""
+def _fit(trainer: "Trainer", root: Path) -> int:
+    """Train, then draw the contact sheet."""
     from portraitseg import checkpoint
     from portraitseg.training import report
     from portraitseg.training.trainer import RunStoppedError
     from portraitseg.training.validation import predict
 
     try:
-        card = trainer.fit()
+        trainer.fit()
     except RunStoppedError:
-        print(f"saved. To go on: python train.py --resume {trainer.folder}")
+        print(f"saved. To go on: python train.py --resume {root}")
         return 130
     model, card = checkpoint.load(trainer.best)
     report.draw_sheet(trainer.dataset.val, card, predict(model, card, trainer.dataset.val), trainer.folder / "sheet.png")
-    print(_closing(trainer, card.metrics["miou"], quant))
     return 0
 
 
-def _closing(trainer: "Trainer", miou: float, quant: str) -> str:
-    folder = trainer.folder
+def _closing(folders: list[Path], quant: str) -> str:
+    """How good the rounds are, and the next commands for the best, with the precision that this net can bear."""
+    from portraitseg import checkpoint
+
+    cards = {folder: checkpoint.read_card(folder / "best.h5") for folder in folders}
+    folder = max(cards, key=lambda folder: cards[folder].metrics["miou"])
+    rounds = [f"round {number}: {card.metrics['miou']:.2f}" for number, card in enumerate(cards.values(), 1)]
     return "\n".join(
         [
-            f"\nbest validation mIoU {miou:.2f}; look at {folder / 'sheet.png'} and {folder / 'curves.png'}",
+            *([f"\nvalidation mIoU of {', '.join(rounds)}"] if len(rounds) > 1 else []),
+            f"\nbest validation mIoU {cards[folder].metrics['miou']:.2f}; look at {folder / 'sheet.png'} and {folder / 'curves.png'}",
             "next:",
-            f"  python eval.py {trainer.best}",
-            f"  python export.py {trainer.best} --quant {quant}",
-            f"  python test.py PHOTO.jpg --model {folder / trainer.card.name}-{quant}.tflite",
+            f"  python eval.py {folder / 'best.h5'}",
+            f"  python export.py {folder / 'best.h5'} --quant {quant}",
+            f"  python test.py PHOTO.jpg --model {folder / cards[folder].name}-{quant}.tflite",
         ]
     )

@@ -7,22 +7,16 @@ from typing import Any
 
 from portraitseg.errors import InputError
 from portraitseg.files import atomic
-from portraitseg.training.settings import DataSettings, LossSettings, NetSettings, OptimiserSettings
+from portraitseg.training import phases
+from portraitseg.training.phases import Phase
+from portraitseg.training.settings import DataSettings, LossSettings, NetSettings, OptimiserSettings, TeacherSettings, TrackingSettings
+
+PATHS = ("out", "data", "val", "teacher", "teacher_cache", "unlabelled")
+"""The settings that are paths."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Phase:
-    """Epochs under one freezing rule."""
-
-    name: str
-    epochs: int
-    lr: float
-    frozen: str = ""
-    """Layers whose name starts so keep their weights and batch-norm statistics; empty: none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig(OptimiserSettings, LossSettings, DataSettings, NetSettings):
+class TrainConfig(TrackingSettings, TeacherSettings, OptimiserSettings, LossSettings, DataSettings, NetSettings):
     """Settings of one training run."""
 
     out: Path = Path("runs")
@@ -30,24 +24,27 @@ class TrainConfig(OptimiserSettings, LossSettings, DataSettings, NetSettings):
     name: str = ""
     """The run's folder in it (default: ARCH-DATA)."""
 
-    def phases(self) -> list[Phase]:
+    def plan(self) -> list[Phase]:
         """The run's phases, in order.
 
         Raises:
             InputError: a number is out of range, or nothing is left after the frozen epochs.
         """
+        self.check()
+        if self.phases:
+            if self.epochs is not None or self.freeze_epochs:
+                raise InputError("--phases says how many epochs there are and what is frozen; leave out --epochs and --freeze-epochs")
+            return phases.parse(self.phases, lr=self.lr)
         total = self.total_epochs
-        if min(total, self.batch) < 1 or self.lr <= 0 or min(self.freeze_epochs, self.warmup, self.patience) < 0:
-            raise InputError("epochs and batch must be at least 1, lr above 0, freeze-epochs, warmup and patience at least 0")
+        if total < 1:
+            raise InputError(f"--epochs must be at least 1, got {total}")
         if self.freeze_epochs > total:
             raise InputError(f"--freeze-epochs {self.freeze_epochs} is more than --epochs {total}; lower it or train longer")
-        if not 0 <= self.bn_momentum < 1:
-            raise InputError(f"bn-momentum must be at least 0 and below 1, got {self.bn_momentum}; the default is 0.95")
-        phases = [
+        plan = [
             Phase(name="decoder", epochs=self.freeze_epochs, lr=self.lr, frozen="enc_"),
             Phase(name="all", epochs=total - self.freeze_epochs, lr=self.lr),
         ]
-        return [phase for phase in phases if phase.epochs]
+        return [phase for phase in plan if phase.epochs]
 
     @property
     def options(self) -> dict[str, Any]:
@@ -58,6 +55,8 @@ class TrainConfig(OptimiserSettings, LossSettings, DataSettings, NetSettings):
     @property
     def total_epochs(self) -> int:
         """Epochs of all phases."""
+        if self.phases:
+            return sum(phase.epochs for phase in phases.parse(self.phases, lr=self.lr))
         if self.epochs is not None:
             return self.epochs
         return 4 if self.data is None else 20
@@ -80,7 +79,7 @@ class TrainConfig(OptimiserSettings, LossSettings, DataSettings, NetSettings):
         """
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
-            paths = {key: Path(raw[key]) for key in ("data", "val", "out") if raw.get(key) is not None}
+            paths = {key: Path(raw[key]) for key in PATHS if raw.get(key) is not None}
             return replace(TrainConfig(**{**raw, **paths}), data_names=tuple(raw["data_names"]))
         except FileNotFoundError as error:
             raise InputError(f"no run to resume: {path} is missing; give the folder of a run, such as runs/NAME") from error

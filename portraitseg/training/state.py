@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,11 @@ class Progress:
     """One row an epoch, as in log.csv."""
 
 
-def save(path: Path, model: keras.Model, optimizer: Any, progress: Progress) -> None:
-    """Write weights, optimizer state, the dropout generator's state and `progress` to `path` (.npz)."""
+def save(path: Path, model: keras.Model, groups: Mapping[str, Sequence[tf.Variable]], progress: Progress) -> None:
+    """Write weights, the groups of other variables, the dropout generator's state and `progress` to `path` (.npz)."""
     arrays = {f"model_{i}": value for i, value in enumerate(model.get_weights())}
-    arrays |= {f"optimizer_{i}": variable.numpy() for i, variable in enumerate(optimizer.variables)}
+    for name, variables in groups.items():
+        arrays |= {f"{name}_{i}": variable.numpy() for i, variable in enumerate(variables)}
     arrays["generator"] = tf.random.get_global_generator().state.numpy()
     arrays["progress"] = np.frombuffer(json.dumps(asdict(progress)).encode(), np.uint8)
     with atomic(path) as temporary:
@@ -54,9 +56,16 @@ class Saved:
         """Set the weights."""
         model.set_weights(self._numbered("model"))
 
-    def restore_optimizer(self, optimizer: Any) -> None:
-        """Set the optimizer's variables; it must be built already."""
-        for variable, value in zip(optimizer.variables, self._numbered("optimizer"), strict=True):
+    def restore(self, group: str, variables: Sequence[tf.Variable]) -> None:
+        """Set the variables of a group, as many as were saved.
+
+        Raises:
+            InputError: they are not as many.
+        """
+        values = self._numbered(group)
+        if len(values) != len(variables):
+            raise InputError(f"the saved state has {len(values)} arrays of the {group}, not {len(variables)}; start the run again with --force")
+        for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
 
     def restore_generator(self) -> None:

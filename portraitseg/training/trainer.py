@@ -5,7 +5,7 @@ import math
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -21,11 +21,13 @@ from portraitseg.card import Card
 from portraitseg.data import pipeline
 from portraitseg.data.augment import AugmentConfig
 from portraitseg.data.sources import Dataset, Source
+from portraitseg.data.unlabelled import Taught
 from portraitseg.encoders import pretrained
 from portraitseg.errors import InputError
-from portraitseg.training import schedules, state
-from portraitseg.training.config import Phase, TrainConfig
+from portraitseg.training import optimiser, schedules, state
+from portraitseg.training.config import TrainConfig
 from portraitseg.training.objective import make_objective
+from portraitseg.training.phases import Phase
 from portraitseg.training.report import Log
 from portraitseg.training.state import Progress
 from portraitseg.training.step import freeze, make_train_step
@@ -41,7 +43,7 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, dataset: Dataset, folder: Path, *, resume: bool = False) -> None:
         self.config, self.dataset, self.folder = config, dataset, folder
-        self.phases = config.phases()
+        self.phases = config.plan()
         keras.mixed_precision.set_global_policy(config.precision)
         keras.utils.set_random_seed(config.seed)
         shape: dict[str, Any] = {"wm": config.wm, "size": config.size, "channels": config.channels, "classes": config.classes}
@@ -54,7 +56,10 @@ class Trainer:
         if config.pretrained and not resume:
             encoder = archs.encoder_of(self.card)
             pretrained.load_pretrained(self.model, config.pretrained, encoder=encoder, wm=self.card.wm)
-        self.objective = make_objective(config)
+        self.objective = make_objective(config, config)
+        for phase in self.phases:
+            freeze(self.model, phase.prefixes)  # a wrong prefix is said now, not after the phases before
+        self.average: optimiser.Average | None = None
         self.stop_requested = False
         self.progress = Progress(data=_fingerprint(dataset.train))
         self.saved = self._load_state() if resume else None
@@ -74,6 +79,11 @@ class Trainer:
         """What `--resume` reads."""
         return self.folder / "last.state.npz"
 
+    @property
+    def step_batch(self) -> int:
+        """Pictures between two changes of the weights."""
+        return self.config.batch * self.config.accumulate
+
     def fit(self) -> Card:
         """Train to the last epoch, or until early stopping.
 
@@ -86,6 +96,7 @@ class Trainer:
         """
         total = self.config.total_epochs
         steps = self._steps_per_epoch()
+        self._start_average()
         log = Log(self.folder)
         bar = tqdm(total=total * steps, initial=self.progress.epoch * steps + self.progress.step, unit="step", dynamic_ncols=True)
         with bar, _signals(self):
@@ -104,14 +115,20 @@ class Trainer:
     def _load_state(self) -> state.Saved:
         saved = state.load(self.state_path)
         if saved.progress.data != self.progress.data:
-            raise InputError(f"the training pictures changed since {self.folder} was started; put them back, or start a new run")
+            raise InputError(f"the training pictures changed since {self.folder} was started, or the teacher; put them back, or start anew")
         self.progress = saved.progress
         saved.restore_model(self.model)
         return saved
 
     def _steps_per_epoch(self) -> int:
         pictures = min(len(self.dataset.train), self.config.samples or len(self.dataset.train))
-        return max(1, pictures // self.config.batch)
+        return max(1, pictures // self.step_batch)
+
+    def _start_average(self) -> None:
+        if self.config.ema:
+            self.average = optimiser.Average(self.model, self.config.ema)
+            if self.saved is not None:
+                self.saved.restore("average", self.average.variables)
 
     def _phase_at(self, epoch: int) -> tuple[Phase, int]:
         """The phase of an epoch and the phase's first epoch."""
@@ -127,17 +144,15 @@ class Trainer:
 
     def _enter(self, phase: Phase) -> None:
         """Freeze as the phase says and start a fresh optimizer, or the saved one when the run was resumed inside the phase."""
-        freeze(self.model, phase.frozen)
-        optimizer = keras.optimizers.Adam(phase.lr)
-        if self.config.precision == "mixed_float16":
-            optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
-        optimizer.build(self.model.trainable_variables)
-        if self.saved is not None:
-            _, first = self._phase_at(self.progress.epoch)
-            if self.progress.epoch > first or self.progress.step:
-                self.saved.restore_optimizer(optimizer)
-        self.optimizer = optimizer
-        self.step = make_train_step(self.model, optimizer, self.objective)
+        freeze(self.model, phase.prefixes)
+        self.optimizer = optimiser.make_optimizer(self.config, self.model, phase.lr)
+        _, first = self._phase_at(self.progress.epoch)
+        if self.progress.epoch == first and not self.progress.step:
+            self.progress.plateau.restart()
+        elif self.saved is not None:
+            self.saved.restore("optimizer", optimiser.state_of(self.optimizer))
+        accumulate, average = self.config.accumulate, self.average
+        self.step = make_train_step(self.model, self.optimizer, self.objective, accumulate=accumulate, average=average)
 
     def _epoch(self, phase: Phase, first: int, steps: int, bar: Any) -> None:
         progress, started = self.progress, time.monotonic()
@@ -149,6 +164,8 @@ class Trainer:
         for batch in self._batches():
             lr = self._learning_rate(phase, (progress.epoch - first) * steps + progress.step, phase.epochs * steps)
             self.optimizer.learning_rate = lr
+            if self.config.momentum_range:
+                optimiser.set_momentum(self.optimizer, schedules.momentum(self.config, lr / phase.lr))
             value = float(self.step(batch))
             if not math.isfinite(value):
                 raise InputError(self._not_finite(value, batch["index"].numpy(), lr))
@@ -158,7 +175,7 @@ class Trainer:
             bar.set_postfix(loss=f"{np.mean(progress.losses[-50:]):.4f}", lr=f"{lr:.1e}", refresh=False)
             if self.stop_requested:
                 progress.seconds += time.monotonic() - started
-                state.save(self.state_path, self.model, self.optimizer, progress)
+                self._save_state()
                 raise RunStoppedError
         self._finish_epoch(phase, lr, started)
 
@@ -166,22 +183,24 @@ class Trainer:
         return pipeline.train_batches(
             self.dataset.train,
             self.card,
-            batch=self.config.batch,
+            batch=self.step_batch,
             seed=self.config.seed,
             epoch=self.progress.epoch,
             augment=AugmentConfig(level=self.config.augment),
+            prior_empty=self.config.prior_empty,
             skip=self.progress.step,
             limit=self.config.samples,
         )
 
     def _learning_rate(self, phase: Phase, step: int, total: int) -> float:
-        scale = self.progress.plateau.scale if self.config.schedule == "plateau" else 1.0
-        return phase.lr * scale * schedules.factor(self.config.schedule, step, total, self.config.warmup)
+        scale, epoch = self.progress.plateau.scale, total // phase.epochs
+        return schedules.learning_rate(self.config, phase.lr, step, total, epoch=epoch, scale=scale)
 
     def _finish_epoch(self, phase: Phase, lr: float, started: float) -> None:
         """Validate, keep the best, log, save."""
         progress = self.progress
-        metrics = validate(self.model, self.card, self.dataset.val)
+        with self._averaged():
+            metrics = validate(self.model, self.card, self.dataset.val)
         improved = progress.plateau.update(metrics["miou"], patience=self.config.plateau_patience, factor=self.config.plateau_factor)
         progress.seconds += time.monotonic() - started
         row = {"epoch": progress.epoch + 1, "phase": phase.name, "lr": lr, "loss": float(np.mean(progress.losses))}
@@ -189,10 +208,19 @@ class Trainer:
         progress.history.append({**row, "seconds": round(progress.seconds, 1)})
         progress.epoch, progress.step, progress.losses = progress.epoch + 1, 0, []
         card = replace(self.card, metrics={**metrics, "epoch": progress.epoch})
-        if improved:
-            checkpoint.save(self.model, card, self.best)
-        checkpoint.save(self.model, card, self.last)
-        state.save(self.state_path, self.model, self.optimizer, progress)
+        with self._averaged():
+            if improved:
+                checkpoint.save(self.model, card, self.best)
+            checkpoint.save(self.model, card, self.last)
+        self._save_state()
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        """What is validated and saved: the average of the weights where there is one."""
+        return self.average.in_place() if self.average else nullcontext()
+
+    def _save_state(self) -> None:
+        groups = {"optimizer": optimiser.state_of(self.optimizer), "average": self.average.variables if self.average else []}
+        state.save(self.state_path, self.model, groups, self.progress)
 
     def _not_finite(self, value: float, indices: np.ndarray, lr: float) -> str:
         names = ", ".join(self.dataset.train.name(int(index)) for index in indices)
@@ -210,7 +238,8 @@ def _summary_line(row: dict[str, Any], total: int) -> str:
 
 
 def _fingerprint(source: Source) -> str:
-    names = "\n".join(source.name(index) for index in range(len(source)))
+    teacher = [source.digest] if isinstance(source, Taught) else []
+    names = "\n".join([*(source.name(index) for index in range(len(source))), *teacher])
     return hashlib.sha256(names.encode()).hexdigest()[:16]
 
 
