@@ -31,7 +31,7 @@ class Predictions:
         Raises:
             InputError: the file is missing or broken.
         """
-        prob = image.read(self.paths[index])[..., 0].astype(np.float32) / 255
+        prob = image.read(self.paths[index])[..., 0].astype(np.float32) / np.float32(255)
         return np.rint(255 * image.from_prob(prob, size, self.fit)).astype(np.uint8)
 
     def take(self, indices: Sequence[int]) -> "Predictions":

@@ -1,6 +1,5 @@
 """The training set of each round: a teacher's probs for every picture, and the masks that the last round's net makes itself."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from portraitseg import image
 from portraitseg.data.sources import Dataset, Folder, Source
-from portraitseg.data.unlabelled import Joined, Masked, Predictions, Taught, Unlabelled, find_pictures
+from portraitseg.data.unlabelled import Joined, Masked, Taught, Unlabelled, find_pictures
 from portraitseg.errors import InputError
 from portraitseg.image import UInt8
 from portraitseg.training.config import TrainConfig
