@@ -31,7 +31,7 @@ class SGD(_L2, keras.optimizers.SGD):  # type: ignore[misc]
 
 
 def make_optimizer(settings: OptimiserSettings, model: keras.Model, lr: float) -> Any:
-    """A fresh optimizer for the model's trainable variables of this moment, built, and wrapped for float16 where the settings ask for it."""
+    """A fresh optimizer for the model's trainable variables of this moment, built; for float16 it scales the loss."""
     common = {"learning_rate": lr, "global_clipnorm": settings.clip_norm or None}
     if settings.optimizer == "adamw":
         optimizer = keras.optimizers.AdamW(beta_1=settings.momentum, weight_decay=settings.weight_decay, **common)
@@ -73,10 +73,10 @@ def state_of(optimizer: Any) -> list[tf.Variable]:
 
 
 class Average:
-    """The exponential moving average of a model's weights, batch-norm statistics among them (Polyak 1992; the decay's rise as TensorFlow's).
+    """The exponential moving average of a model's weights, batch-norm statistics among them (Polyak 1992).
 
     The statistics are averaged like the weights, so that they belong to the same stretch of the training. At the start the decay is
-    (1 + n) / (10 + n) after n steps if that is smaller, or the random weights of the beginning would stay for long.
+    (1 + n) / (10 + n) after n steps if that is smaller, as in TensorFlow, or the random weights of the beginning would stay for long.
     """
 
     def __init__(self, model: keras.Model, decay: float) -> None:

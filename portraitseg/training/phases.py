@@ -41,7 +41,7 @@ def _phase(part: str, lr: float) -> Phase:
     words = part.split(":")
     if not 2 <= len(words) <= 4 or not words[0]:
         raise InputError(f"--phases: {part!r} is not of the form {FORM}")
-    name, epochs, own, frozen = (words + ["", ""])[:4]
+    name, epochs, own, frozen = [*words, "", ""][:4]
     try:
         phase = Phase(name=name, epochs=int(epochs), lr=float(own) if own else lr, frozen=frozen)
     except ValueError as error:

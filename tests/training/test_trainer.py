@@ -89,6 +89,10 @@ def stop_after(trainer: Trainer, *, epoch: int, step: int) -> None:
     trainer._enter = entering
 
 
+EVERYTHING = {"optimizer": "adamw", "weight_decay": 0.01, "clip_norm": 1.0, "ema": 0.9, "accumulate": 2, "batch": 2}
+CYCLED = {"optimizer": "sgd", "schedule": "onecycle", "cycle_momentum": "0.8,0.9", "ema": 0.9, "epochs": None}
+
+
 @pytest.mark.parametrize(
     ("changes", "epoch", "step"),
     [
@@ -97,7 +101,8 @@ def stop_after(trainer: Trainer, *, epoch: int, step: int) -> None:
         ({"schedule": "plateau", "plateau_patience": 1}, 3, 2),
         ({"freeze_epochs": 2}, 2, 2),
         ({"freeze_epochs": 2}, 3, 1),
-        ({"precision": "mixed_float16"}, 2, 3),
+        ({**EVERYTHING, "precision": "mixed_float16"}, 2, 2),
+        ({**CYCLED, "phases": "decoder:2:1e-2:enc_+dec_bn,all:2:1e-3"}, 3, 2),
     ],
 )
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, dataset, changes, epoch, step):
@@ -173,6 +178,55 @@ def test_best_is_the_best_epochs_and_its_card_says_so(tmp_path, dataset):
     assert validate(model, loaded, dataset.val)["miou"] == pytest.approx(card.metrics["miou"], abs=1e-9)
 
 
+def test_the_average_is_what_is_validated_and_saved(tmp_path, dataset):
+    trainer = Trainer(config(epochs=2, ema=0.9), dataset, tmp_path / "run")
+    trainer.fit()
+    raw, averaged = trainer.model.get_weights(), weights(tmp_path / "run" / "last.h5")
+    assert all(not np.array_equal(a, b) for a, b in zip(raw, averaged, strict=True))
+    assert all(np.array_equal(a, b.numpy()) for a, b in zip(averaged, trainer.average.averages, strict=True))
+    model, card = checkpoint.load(tmp_path / "run" / "last.h5")
+    assert validate(model, card, dataset.val)["miou"] == pytest.approx(card.metrics["miou"], abs=1e-9)
+
+
+def test_a_run_with_accumulated_batches_is_the_run_with_large_ones(tmp_path, dataset, monkeypatch):
+    def plain(x, *, wm, classes):
+        x = layers.relu(layers.conv(x, 8, 3, stride=2, name="enc_conv"), name="enc_relu")
+        return layers.conv(layers.upsample(x, name="dec_up"), classes, 1, name="head_conv")
+
+    monkeypatch.setitem(archs.ARCHS, "plain", ArchSpec(builder=plain, size=32, wm=1.0, paper="-"))
+    for name, sizes in {"large": {"batch": 8}, "parts": {"batch": 2, "accumulate": 4}}.items():
+        Trainer(config(arch="plain", loss="bce=1", epochs=3, optimizer="sgd", **sizes), dataset, tmp_path / name).fit()
+    large, parts = (list(csv.DictReader((tmp_path / name / "log.csv").open())) for name in ("large", "parts"))
+    assert [row["lr"] for row in large] == [row["lr"] for row in parts]
+    assert [float(row["loss"]) for row in large] == pytest.approx([float(row["loss"]) for row in parts], abs=1e-5)
+    for a, b in zip(weights(tmp_path / "large" / "last.h5"), weights(tmp_path / "parts" / "last.h5"), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_phases_have_their_own_rates_freezing_and_plateau(tmp_path, dataset, monkeypatch):
+    monkeypatch.setattr(trainer_module, "validate", lambda *_: {"miou": 50.0, "iou": 0.0, "mae": 0.0})
+    phases = {"phases": "head:3:1e-2:enc_+dec_,decoder:1:1e-3:enc_,all:1", "epochs": None, "lr": 1e-4}
+    trainer = Trainer(config(**phases, schedule="plateau", plateau_patience=1, warmup=0), dataset, tmp_path / "run")
+    trained, enter = [], trainer._enter
+    trainer._enter = lambda phase: (enter(phase), trained.append(len(trainer.model.trainable_variables)))
+    trainer.fit()
+    rows = trainer.progress.history
+    assert [(row["phase"], row["lr"]) for row in rows] == [
+        ("head", pytest.approx(1e-2)),
+        ("head", pytest.approx(1e-2)),
+        ("head", pytest.approx(5e-3)),
+        ("decoder", pytest.approx(1e-3)),
+        ("all", pytest.approx(1e-4)),
+    ]
+    count = {prefix: sum(weight.name.startswith(prefix) for weight in trainer.model.trainable_variables) for prefix in ("enc_", "dec_")}
+    assert trained == [len(trainer.model.trainable_variables) - sum(count.values()), trained[2] - count["enc_"], trained[2]]
+
+
+def test_a_wrong_prefix_is_said_before_the_first_phase(tmp_path, dataset):
+    with pytest.raises(InputError, match="no layer with weights starts with 'stem_'"):
+        Trainer(config(phases="all:1,most:1::stem_", epochs=None), dataset, tmp_path)
+
+
 def test_early_stopping(tmp_path, dataset, monkeypatch):
     scores = iter([50.0, 40.0, 45.0, 60.0])
     monkeypatch.setattr(trainer_module, "validate", lambda *_: {"miou": next(scores), "iou": 0.0, "mae": 0.0})
@@ -222,7 +276,7 @@ def test_settings_survive_their_file(tmp_path):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"epochs": 0}, {"batch": 0}, {"lr": 0.0}, {"freeze_epochs": 5}, {"bn_momentum": 1.0}, {"loss": "bce=x"}, {"loss": "iou"}],
+    [{"epochs": 0}, {"batch": 0}, {"lr": 0.0}, {"freeze_epochs": 5}, {"bn_momentum": 1.0}, {"loss": "bce=x"}, {"phases": "all"}],
 )
 def test_impossible_settings_are_refused(tmp_path, dataset, changes):
     with pytest.raises(InputError):

@@ -27,7 +27,7 @@ class OptimiserSettings:
     momentum: float = 0.9
     """Momentum of sgd, beta 1 of adam and adamw."""
     weight_decay: float = 0.0
-    """Pull of the weights to 0, as in PyTorch: for adam and sgd added to the gradient, for adamw apart from it; not of batch norm and biases."""
+    """Pull of the weights to 0, but not of batch norm and biases; as in PyTorch, for adam and sgd a part of the gradient, for adamw apart."""
     clip_norm: float = 0.0
     """Largest norm of all gradients together; longer ones are shortened to it (0: as they are)."""
     ema: float = 0.0
@@ -111,7 +111,10 @@ class OptimiserSettings:
             *((name, getattr(self, name) >= 1, "at least 1") for name in ("batch", "accumulate", "step_epochs", "plateau_patience")),
             *((name, getattr(self, name) > 0, "above 0") for name in ("lr", "cycle_epochs")),
             *((name, getattr(self, name) >= 0, "at least 0") for name in NOT_NEGATIVE),
-            *((name, 0 <= getattr(self, name) < 1, "at least 0 and below 1") for name in ("momentum", "ema", "annihilation", "bn_momentum")),
+            *(
+                (name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
+                for name in ("momentum", "ema", "annihilation", "bn_momentum")
+            ),
             *((name, 0 < getattr(self, name) <= 1, "above 0 and at most 1") for name in FACTORS),
             ("schedule", self.schedule in get_args(Schedule), f"one of {', '.join(get_args(Schedule))}"),
         ]
