@@ -38,9 +38,8 @@ class Rounds:
         """Open the teacher and find the unlabelled pictures.
 
         Raises:
-            InputError: the settings lack something, or the teacher or the folder cannot be used.
+            InputError: the teacher or the folder cannot be used.
         """
-        settings.check_teaching()
         self.settings, self.dataset = settings, dataset
         self.cache = settings.teacher_cache or settings.out / "teacher-cache"
         self.report: list[str] = []
