@@ -30,4 +30,4 @@ class Picture:
     @cached_property
     def alpha(self) -> Float32:
         """The mask as soft opacity (H,W) in [0,1]."""
-        return self.mask.astype(np.float32) / 255
+        return self.mask.astype(np.float32) / np.float32(255)

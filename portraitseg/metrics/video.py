@@ -85,7 +85,7 @@ def flicker(before: UInt8, image: UInt8, last_prob: Float32, prob: Float32) -> f
 def _motion(before: UInt8, image: UInt8) -> tuple[Float32, np.ndarray]:
     """Where each pixel was, x and y (h,w,2), and whether that is known (h,w)."""
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (before, image)]
-    method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     back, forth = method.calc(grey[1], grey[0], None), method.calc(grey[0], grey[1], None)
     height, width = grey[0].shape
     place = np.stack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)), -1)

@@ -7,8 +7,9 @@ from portraitseg.card import Card
 from portraitseg.errors import InputError
 from portraitseg.runtime.base import Runtime, predict
 from portraitseg.runtime.foreign import foreign_card
+from portraitseg.runtime.video import Video
 
-__all__ = ["RUNTIMES", "Runtime", "foreign_card", "open_artifact", "predict"]
+__all__ = ["RUNTIMES", "Runtime", "Video", "foreign_card", "open_artifact", "predict"]
 
 
 def open_artifact(path: Path, *, threads: int = 2, card: Card | None = None) -> Runtime:
