@@ -149,7 +149,7 @@ def test_pictures_of_a_folder(tmp_path: Path) -> None:
 
 
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no folder .*nowhere"):
+    with pytest.raises(InputError, match=r"no folder .*nowhere"):
         find_pictures(tmp_path / "nowhere")
     (tmp_path / "x.txt").touch()
     with pytest.raises(InputError, match="no usable picture in"):
