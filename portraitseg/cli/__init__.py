@@ -1,6 +1,7 @@
 """The command line: `portraitseg COMMAND ...`, one module a command, loaded only when it is called."""
 
 import importlib
+import re
 import sys
 
 from portraitseg import __version__
@@ -10,6 +11,7 @@ from portraitseg.quiet import quiet
 
 COMMANDS = {
     "train": "train a net and leave a checkpoint, a log, curves and a contact sheet",
+    "lr-find": "try rising learning rates and suggest one",
     "eval": "score a checkpoint or an artifact on pictures with masks",
     "export": "turn a checkpoint into a .tflite file (fp32, fp16, dynamic or int8)",
     "test": "cut the person out of a photo or a folder of photos",
@@ -49,7 +51,7 @@ def _run(name: str, argv: list[str]) -> int:
 
     try:
         with quiet():
-            module = importlib.import_module(f"portraitseg.cli.{name.replace(' ', '_')}")
+            module = importlib.import_module(f"portraitseg.cli.{re.sub('[ -]', '_', name)}")
         config = tyro.cli(module.Config, prog=f"portraitseg {name}", description=module.__doc__, args=argv)
         return int(module.run(config))
     except ModuleNotFoundError as error:  # of a package that only some commands need

@@ -27,7 +27,7 @@ class OptimiserSettings:
     momentum: float = 0.9
     """Momentum of sgd, beta 1 of adam and adamw."""
     weight_decay: float = 0.0
-    """Pull of the weights to 0, but not of batch norm and biases; as in PyTorch, for adam and sgd a part of the gradient, for adamw apart."""
+    """Pull of the weights to 0, but not of batch norm and biases; as in PyTorch, for adam and sgd part of the gradient, for adamw not."""
     clip_norm: float = 0.0
     """Largest norm of all gradients together; longer ones are shortened to it (0: as they are)."""
     ema: float = 0.0
