@@ -1,4 +1,4 @@
-"""Score a checkpoint or an artifact on pictures with masks: IoU of the person, mIoU of both classes, MAE, boundary F."""
+"""Score a checkpoint or an artifact on pictures with masks, or on the frames of a video: IoU, boundary F and more (docs/metrics.md)."""
 
 import json
 from dataclasses import dataclass
@@ -9,13 +9,16 @@ from tyro.conf import Positional
 
 from portraitseg import image
 from portraitseg.card import Card, card_path
+from portraitseg.data.discovery import discover
+from portraitseg.data.frames import open_frames
 from portraitseg.data.sources import Folder, Source, find_pairs, open_data
 from portraitseg.errors import InputError
-from portraitseg.evaluate import Evaluation, evaluate, worst_sheet, write_rows
+from portraitseg.evaluate import Evaluation, evaluate, flicker_alone, worst_sheet, write_rows
 from portraitseg.files import atomic, refuse_existing
+from portraitseg.metrics import BASIC, METRICS, select
 from portraitseg.runtime import Runtime, foreign_card, open_artifact
 
-DECIMALS = {"iou": 2, "miou": 2, "mae": 4, "boundary_f": 2}
+DEFAULT_METRICS = ",".join(BASIC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +32,14 @@ class Config:
     If left out: the validation pictures of the checkpoint's own training run."""
     out: Path | None = None
     """Folder for metrics.json, pictures.csv and worst.png; runs/eval/MODEL-DATA if left out."""
+    metrics: str = DEFAULT_METRICS
+    """What to measure: all, or names out of iou, miou, mae, boundary_f, max_f, weighted_f, s_measure, boundary_iou, sad, mse, gradient,
+    connectivity, with commas. docs/metrics.md defines them. The first one says which pictures are the worst."""
+    video: bool = False
+    """The pictures of a folder are consecutive frames, in the order of their names, one clip a folder: measure dtSSD and flicker too, and
+    feed a model with a prior channel its own last prob. Of frames or a video file without masks, flicker alone is measured."""
     worst: int = 12
-    """How many of the pictures with the lowest IoU to draw in worst.png; 0 for none."""
+    """How many of the worst pictures to draw in worst.png; 0 for none."""
     threads: int = 2
     """Threads of the CPU for the net itself."""
     force: bool = False
@@ -49,22 +58,49 @@ def run(config: Config) -> int:
     """Score, print the figures, write the files."""
     if config.worst < 0:
         raise InputError(f"--worst must be 0 or more, got {config.worst}")
+    select(config.metrics)  # refuses unknown names before anything is loaded
+    masks = _has_masks(config)
     out = config.out if config.out is not None else Path("runs/eval") / f"{_label(config.model)}-{_data_name(config)}"
     table, pictures, worst = out / "metrics.json", out / "pictures.csv", out / "worst.png"
-    written = [table, pictures, worst] if config.worst else [table, pictures]
+    written = [table, pictures, worst] if config.worst and masks else [table, pictures]
     for path in written:
         refuse_existing(path, force=config.force)
     runtime = _open(config)
-    source, report = _pictures(config.data, runtime.card)
-    print("\n".join(report))
-    result = evaluate(runtime, source)
+    result, sheet = _measure(config, runtime) if masks else (flicker_alone(runtime, open_frames(config.data or Path())), None)
     print(_figures(config, runtime.card, result))
-    write_rows(pictures, result.rows, force=config.force)
-    if config.worst:
-        image.write(worst, worst_sheet(runtime, source, result, config.worst), force=config.force)
+    write_rows(pictures, result, force=config.force)
+    if sheet is not None:
+        image.write(worst, sheet, force=config.force)
     _write_json(table, config, result)
     print("\n".join(f"wrote {path}" for path in written))
     return 0
+
+
+def _has_masks(config: Config) -> bool:
+    """Whether there are masks to compare with; frames may do without.
+
+    Raises:
+        InputError: --video without --data, or metrics that need masks where there are none.
+    """
+    if not config.video:
+        return True
+    if config.data is None:
+        raise InputError("--video needs the frames; give --data with a folder of frames or a video file")
+    try:
+        return bool(discover(config.data).all())
+    except InputError as error:
+        if config.metrics != DEFAULT_METRICS:
+            raise InputError(f"--metrics {config.metrics} needs masks; leave it out to measure flicker alone ({error})") from error
+        print(f"{config.data}: no masks, so flicker alone is measured")
+        return False
+
+
+def _measure(config: Config, runtime: Runtime) -> tuple[Evaluation, image.UInt8 | None]:
+    """Compare with the masks; also draw the worst."""
+    source, report = _pictures(config.data, runtime.card)
+    print("\n".join(report))
+    result = evaluate(runtime, source, metrics=config.metrics, video=config.video, keep=config.worst)
+    return result, worst_sheet(source, result) if config.worst else None
 
 
 def _open(config: Config) -> Runtime:
@@ -107,11 +143,8 @@ def _figures(config: Config, card: Card, result: Evaluation) -> str:
     rows = {
         "model": f"{config.model} ({height}x{width} {card.input.order.upper()}, {card.fit}, {card.classes}-class {card.output})",
         "pictures": f"{len(result.rows)} of {_where(config)}" + (f", {len(result.skipped)} broken ones left out" if result.skipped else ""),
-        "IoU of the person": f"{result.summary['iou']:.2f} %",
-        "mIoU of both classes": f"{result.summary['miou']:.2f} %",
-        "MAE": f"{result.summary['mae']:.4f}",
-        "boundary F": f"{result.summary['boundary_f']:.2f} %",
     }
+    rows |= {METRICS[name].title: METRICS[name].text(value) for name, value in result.summary.items()}
     return "\n".join(f"{name:<22}{text}" for name, text in rows.items())
 
 
@@ -120,7 +153,7 @@ def _where(config: Config) -> str:
 
 
 def _write_json(path: Path, config: Config, result: Evaluation) -> None:
-    values: dict[str, Any] = {key: round(value, DECIMALS[key]) for key, value in result.summary.items()}
+    values: dict[str, Any] = {key: round(value, METRICS[key].decimals) for key, value in result.summary.items()}
     values |= {"pictures": len(result.rows), "skipped": result.skipped, "model": str(config.model), "data": _where(config)}
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

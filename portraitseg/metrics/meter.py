@@ -7,7 +7,7 @@ import numpy as np
 
 from portraitseg.errors import InputError
 from portraitseg.metrics.f_beta import curves, max_f
-from portraitseg.metrics.picture import Float32, Picture, UInt8
+from portraitseg.metrics.picture import Float32, Picture, UInt8, refuse_nan
 from portraitseg.metrics.region import confusion, iou
 from portraitseg.metrics.table import BASIC, STILL, select
 
@@ -47,8 +47,7 @@ class Meter:
         """
         if prob.shape != mask.shape:
             raise ValueError(f"prob and mask of {name} must be of one shape, got {prob.shape} and {mask.shape}; resize the prob first")
-        if np.isnan(prob).any():
-            raise InputError(f"the model's output for {name} holds NaN; its weights are broken or its input has another range")
+        refuse_nan(name, prob)
         picture = Picture(prob, mask)
         pooled = self._pool(picture)
         scores = {key: pooled[key] if (score := STILL[key].score) is None else score(picture) for key in self.metrics}

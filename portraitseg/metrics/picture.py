@@ -6,6 +6,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from portraitseg.errors import InputError
+
 UInt8 = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
 
@@ -31,3 +33,13 @@ class Picture:
     def alpha(self) -> Float32:
         """The mask as soft opacity (H,W) in [0,1]."""
         return self.mask.astype(np.float32) / np.float32(255)
+
+
+def refuse_nan(name: str, prob: Float32) -> None:
+    """Refuse the prob (H,W) of the picture `name` if it holds NaN.
+
+    Raises:
+        InputError: it does.
+    """
+    if np.isnan(prob).any():
+        raise InputError(f"the model's output for {name} holds NaN; its weights are broken or its input has another range")

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from portraitseg.errors import InputError
-from portraitseg.metrics.picture import Float32, UInt8
+from portraitseg.metrics.picture import Float32, UInt8, refuse_nan
 
 PERCENT = 100.0
 THOUSAND = 1000.0
@@ -38,8 +38,9 @@ class Steadiness:
             for the first frame.
 
         Raises:
-            InputError: the frame has another size than the one before.
+            InputError: the prob holds NaN, or the frame has another size than the one before.
         """
+        refuse_nan(name, prob)
         last, self._last = self._last, (image, prob, alpha)
         if last is None:
             return {}

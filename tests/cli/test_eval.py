@@ -73,6 +73,91 @@ def test_figures_rows_and_sheet(model, data, tmp_path, capsys):
     assert "worst.png" in out
 
 
+def test_metrics_by_name_and_all(model, data, tmp_path, capsys):
+    assert evaluate(model, "--data", data, "--out", tmp_path / "all", "--metrics", "all") == 0
+    values = json.loads((tmp_path / "all" / "metrics.json").read_text())
+    assert values["sad"] == pytest.approx((0 + 64 / 1000) / 2, abs=1e-3)
+    assert values["mse"] == pytest.approx(64 / 256 / 2, abs=1e-4)
+    assert values["iou"] == 75.0
+    out = capsys.readouterr().out
+    titles = ("max F-beta", "weighted F", "S-measure", "boundary IoU", "SAD", "MSE", "gradient error", "connectivity error")
+    assert all(title in out for title in titles)
+    assert evaluate(model, "--data", data, "--out", tmp_path / "two", "--metrics", "weighted_f,iou", "--worst", 0) == 0
+    with (tmp_path / "two" / "pictures.csv").open() as file:
+        assert next(csv.reader(file)) == ["name", "weighted_f", "iou"]
+
+
+def test_an_unknown_metric_is_named_with_those_that_there_are(model, data, tmp_path, capsys):
+    assert evaluate(model, "--data", data, "--out", tmp_path / "out", "--metrics", "iou,dice") == 2
+    error = capsys.readouterr().err
+    assert "'dice'" in error
+    assert "s_measure" in error
+    assert evaluate(model, "--data", data, "--out", tmp_path / "out", "--metrics", "flicker") == 2
+    assert "--video" in capsys.readouterr().err
+
+
+def frames(folder, count=3):
+    """Pictures without masks: a red square moves over noise."""
+    folder.mkdir()
+    for number in range(count):
+        picture = np.random.default_rng(0).integers(0, 90, (64, 64, 3)).astype(np.uint8)
+        picture[8:40, 8 + 2 * number : 40 + 2 * number, 2] = 255
+        cv2.imwrite(str(folder / f"f{number}.png"), picture)
+    return folder
+
+
+def test_frames_with_masks_are_scored_for_steadiness_too(model, data, tmp_path, capsys):
+    assert evaluate(model, "--data", data, "--out", tmp_path / "out", "--video") == 0
+    values = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert values["dtssd"] == pytest.approx(100 * (64 / 256) ** 0.5, abs=0.05)  # `half` after `good`: 64 pixels of 256 fall from 1 to 0
+    assert values["flicker"] > 0
+    assert "dtSSD" in capsys.readouterr().out
+    assert (tmp_path / "out" / "worst.png").exists()
+
+
+def test_frames_without_masks_and_a_video_file_are_scored_for_flicker_alone(model, tmp_path, capsys):
+    folder = frames(tmp_path / "clip")
+    writer = cv2.VideoWriter(str(tmp_path / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 64))
+    for number in range(3):
+        writer.write(cv2.imread(str(folder / f"f{number}.png")))
+    writer.release()
+    for path in (folder, tmp_path / "clip.avi"):
+        out = tmp_path / f"out{path.suffix}"
+        assert evaluate(model, "--data", path, "--out", out, "--video") == 0
+        assert sorted(file.name for file in out.iterdir()) == ["metrics.json", "pictures.csv"]
+        values = json.loads((out / "metrics.json").read_text())
+        assert values["pictures"] == 3
+        assert values["flicker"] > 0
+        assert "iou" not in values
+        assert "flicker alone" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("made", "words", "message"),
+    [
+        (None, ("--video",), "there is no"),
+        ("", ("--video",), "holds no pictures"),
+        ("noise.mp4", ("--video",), "no video that OpenCV can read"),
+        ("frames", ("--video", "--metrics", "iou"), "needs masks"),
+    ],
+)
+def test_a_video_that_cannot_be_used_is_one_line_and_code_2(model, tmp_path, capsys, made, words, message):
+    path = tmp_path / "clip"
+    if made == "frames":
+        frames(path)
+    elif made == "":
+        path.mkdir()
+    elif made:
+        path = tmp_path / made
+        path.write_bytes(b"x" * 500)
+    assert evaluate(model, "--data", path, "--out", tmp_path / "out", *words) == 2
+    error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(error) == 1
+    assert message in error[0]
+    assert evaluate(model, "--out", tmp_path / "out", "--video") == 2
+    assert "--data" in capsys.readouterr().err
+
+
 def test_without_out_the_results_are_named_after_model_and_data(model, data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert evaluate(model, "--data", data, "--worst", 0) == 0
