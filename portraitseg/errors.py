@@ -1,4 +1,4 @@
-"""The one error that users are meant to read."""
+"""The one error that users are meant to read, and the one that is none."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,7 @@ class InputError(ValueError):
     The message says what came, what is allowed and the remedy. The command line prints it without a traceback and exits with 2;
     any other exception is a fault of ours and keeps its traceback.
     """
+
+
+class RunStoppedError(Exception):
+    """A training run was stopped by Ctrl-C or SIGTERM, and its state is saved."""

@@ -24,7 +24,8 @@ README = (ROOT / "README.md").read_text()
 
 def requirements() -> list[Requirement]:
     extras = PROJECT["optional-dependencies"].values()
-    return [Requirement(line) for lines in (PROJECT["dependencies"], *extras) for line in lines]
+    found = [Requirement(line) for lines in (PROJECT["dependencies"], *extras) for line in lines]
+    return [requirement for requirement in found if requirement.name != PROJECT["name"]]  # an extra that takes in others
 
 
 def pins() -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from portraitseg.errors import InputError
+from portraitseg.errors import InputError, RunStoppedError
 from portraitseg.quiet import load_tensorflow
 from portraitseg.training.config import PATHS, TrainConfig
 
@@ -33,10 +33,13 @@ class Config(TrainConfig):
 def run(config: Config) -> int:
     """Train, then say what comes next."""
     from portraitseg.data.sources import open_data
+    from portraitseg.training import tracking
 
     load_tensorflow()
     settings, folder = _resumed(config) if config.resume else _started(config)
     settings.plan()
+    settings.check_teaching()
+    tracking.check(settings)
     _refuse_to_lose(folder, config)
     dataset = open_data(settings.data, settings.val, seed=settings.seed)
     print("\n".join(dataset.report))
@@ -112,19 +115,21 @@ def _trainer(settings: TrainConfig, dataset: "Dataset", folder: Path, root: Path
 
 
 def _fit(trainer: "Trainer", root: Path) -> int:
-    """Train, then draw the contact sheet."""
+    """Train, then draw the contact sheet; with --track, tell the service."""
     from portraitseg import checkpoint
-    from portraitseg.training import report
-    from portraitseg.training.trainer import RunStoppedError
+    from portraitseg.training import report, tracking
     from portraitseg.training.validation import predict
 
+    name = trainer.folder.resolve().relative_to(root.resolve().parent).as_posix()
     try:
-        trainer.fit()
+        with tracking.tracked(trainer.config, trainer.folder, name) as tracked:
+            trainer.fit(tracked)
+            model, card = checkpoint.load(trainer.best)
+            report.draw_sheet(trainer.dataset.val, card, predict(model, card, trainer.dataset.val), trainer.folder / "sheet.png")
+            tracked.keep(card)
     except RunStoppedError:
         print(f"saved. To go on: python train.py --resume {root}")
         return 130
-    model, card = checkpoint.load(trainer.best)
-    report.draw_sheet(trainer.dataset.val, card, predict(model, card, trainer.dataset.val), trainer.folder / "sheet.png")
     return 0
 
 

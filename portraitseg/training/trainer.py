@@ -20,22 +20,20 @@ from portraitseg import archs, checkpoint
 from portraitseg.card import Card
 from portraitseg.data import pipeline
 from portraitseg.data.augment import AugmentConfig
+from portraitseg.data.composite import Composer
 from portraitseg.data.sources import Dataset, Source
 from portraitseg.data.unlabelled import Taught
 from portraitseg.encoders import pretrained
-from portraitseg.errors import InputError
+from portraitseg.errors import InputError, RunStoppedError
 from portraitseg.training import optimiser, schedules, state
 from portraitseg.training.config import TrainConfig
-from portraitseg.training.objective import make_objective
+from portraitseg.training.objective import Batch, head_weights, make_objective
 from portraitseg.training.phases import Phase
 from portraitseg.training.report import Log
 from portraitseg.training.state import Progress
 from portraitseg.training.step import freeze, make_train_step
+from portraitseg.training.tracking import Tracking
 from portraitseg.training.validation import validate
-
-
-class RunStoppedError(Exception):
-    """The run was stopped by Ctrl-C or SIGTERM, and its state is saved."""
 
 
 class Trainer:
@@ -56,12 +54,14 @@ class Trainer:
         if config.pretrained and not resume:
             encoder = archs.encoder_of(self.card)
             pretrained.load_pretrained(self.model, config.pretrained, encoder=encoder, wm=self.card.wm)
-        self.objective = make_objective(config, config)
+        head_weights(config.side_weights, self.model.output_names)  # the wrong number of them is said here, not from within the graph
+        self.objective = make_objective(config, config, card=self.card)
         for phase in self.phases:
             freeze(self.model, phase.prefixes)  # a wrong prefix is said now, not after the phases before
         self.average: optimiser.Average | None = None
         self.stop_requested = False
-        self.progress = Progress(data=_fingerprint(dataset.train))
+        self.composer = config.composer(dataset.train, self.card.size)
+        self.progress = Progress(data=_fingerprint(dataset.train, self.composer))
         self.saved = self._load_state() if resume else None
 
     @property
@@ -84,8 +84,8 @@ class Trainer:
         """Pictures between two changes of the weights."""
         return self.config.batch * self.config.accumulate
 
-    def fit(self) -> Card:
-        """Train to the last epoch, or until early stopping.
+    def fit(self, tracking: Tracking | None = None) -> Card:
+        """Train to the last epoch, or until early stopping; `tracking` gets the run's table after each.
 
         Returns:
             The best checkpoint's card.
@@ -97,7 +97,7 @@ class Trainer:
         total = self.config.total_epochs
         steps = self._steps_per_epoch()
         self._start_average()
-        log = Log(self.folder)
+        self.log = Log(self.folder, len(self.dataset.val))
         bar = tqdm(total=total * steps, initial=self.progress.epoch * steps + self.progress.step, unit="step", dynamic_ncols=True)
         with bar, _signals(self):
             previous = None
@@ -108,9 +108,22 @@ class Trainer:
                     previous = phase
                 bar.set_description(f"epoch {self.progress.epoch + 1}/{total} ({phase.name})")
                 self._epoch(phase, first, steps, bar)
-                log.write(self.progress.history)
+                self.log.write(self.progress.history)
+                if tracking:
+                    tracking.write(self.progress.history)
                 bar.write(_summary_line(self.progress.history[-1], total))
         return checkpoint.read_card(self.best)
+
+    def trial(self) -> Iterator[Batch]:
+        """Enter the first phase, so that `step` and `optimizer` are there, and give its batches without end; nothing is logged or saved."""
+        self._enter(self.phases[0])
+
+        def batches() -> Iterator[Batch]:
+            while True:
+                yield from self._batches()
+                self.progress.epoch += 1
+
+        return batches()
 
     def _load_state(self) -> state.Saved:
         saved = state.load(self.state_path)
@@ -171,6 +184,7 @@ class Trainer:
                 raise InputError(self._not_finite(value, batch["index"].numpy(), lr))
             progress.losses.append(value)
             progress.step += 1
+            self.log.step(progress.epoch * steps + progress.step, value, lr)
             bar.update()
             bar.set_postfix(loss=f"{np.mean(progress.losses[-50:]):.4f}", lr=f"{lr:.1e}", refresh=False)
             if self.stop_requested:
@@ -180,14 +194,16 @@ class Trainer:
         self._finish_epoch(phase, lr, started)
 
     def _batches(self) -> Any:
+        texture = 0.0 if self.config.consistency else 1.0  # the consistency loss makes its own, and needs the picture as it is beside it
         return pipeline.train_batches(
             self.dataset.train,
             self.card,
             batch=self.step_batch,
             seed=self.config.seed,
             epoch=self.progress.epoch,
-            augment=AugmentConfig(level=self.config.augment),
+            augment=AugmentConfig(level=self.config.augment, colour=texture, quality=texture),
             prior_empty=self.config.prior_empty,
+            composer=self.composer,
             skip=self.progress.step,
             limit=self.config.samples,
         )
@@ -200,7 +216,7 @@ class Trainer:
         """Validate, keep the best, log, save."""
         progress = self.progress
         with self._averaged():
-            metrics = validate(self.model, self.card, self.dataset.val)
+            metrics = validate(self.model, self.card, self.dataset.val, self.log.watch)
         improved = progress.plateau.update(metrics["miou"], patience=self.config.plateau_patience, factor=self.config.plateau_factor)
         progress.seconds += time.monotonic() - started
         row = {"epoch": progress.epoch + 1, "phase": phase.name, "lr": lr, "loss": float(np.mean(progress.losses))}
@@ -237,9 +253,10 @@ def _summary_line(row: dict[str, Any], total: int) -> str:
     )
 
 
-def _fingerprint(source: Source) -> str:
+def _fingerprint(source: Source, composer: Composer | None) -> str:
     teacher = [source.digest] if isinstance(source, Taught) else []
-    names = "\n".join([*(source.name(index) for index in range(len(source))), *teacher])
+    backgrounds = [path.name for path in composer.backgrounds.paths] if composer else []
+    names = "\n".join([*(source.name(index) for index in range(len(source))), *teacher, *backgrounds])
     return hashlib.sha256(names.encode()).hexdigest()[:16]
 
 

@@ -1,6 +1,6 @@
 """What a net in training predicts, and how good that is at the masks' own sizes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -11,9 +11,13 @@ from portraitseg.archs import logits_model
 from portraitseg.card import Card
 from portraitseg.data import pipeline
 from portraitseg.data.sources import Source
+from portraitseg.image import Float32, UInt8
 from portraitseg.metrics import Meter
 
 BATCH = 16
+
+Watch = Callable[[int, UInt8, UInt8, Float32], None]
+"""(index, picture (H,W,3), mask (H,W), prob (H,W)) -> nothing."""
 
 
 def predict(model: keras.Model, card: Card, source: Source) -> Iterator[tuple[int, np.ndarray]]:
@@ -29,10 +33,13 @@ def predict(model: keras.Model, card: Card, source: Source) -> Iterator[tuple[in
             yield int(index), value
 
 
-def validate(model: keras.Model, card: Card, source: Source) -> dict[str, float]:
-    """IoU, mIoU (percent) and MAE at the masks' own sizes."""
+def validate(model: keras.Model, card: Card, source: Source, watch: Watch | None = None) -> dict[str, float]:
+    """IoU, mIoU (percent) and MAE at the masks' own sizes; `watch` sees every prediction."""
     meter = Meter(boundary=False)
     for index, prob in predict(model, card, source):
-        _, mask = source.load(index)
-        meter.add(source.name(index), image.from_prob(prob, mask.shape, card.fit), mask)
+        picture, mask = source.load(index)
+        whole = image.from_prob(prob, mask.shape, card.fit)
+        meter.add(source.name(index), whole, mask)
+        if watch:
+            watch(index, picture, mask, whole)
     return meter.summary()

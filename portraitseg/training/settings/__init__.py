@@ -5,5 +5,6 @@ from portraitseg.training.settings.loss import LossSettings
 from portraitseg.training.settings.net import NetSettings
 from portraitseg.training.settings.optimiser import OptimiserSettings
 from portraitseg.training.settings.teacher import TeacherSettings
+from portraitseg.training.settings.tracking import TrackingSettings
 
-__all__ = ["DataSettings", "LossSettings", "NetSettings", "OptimiserSettings", "TeacherSettings"]
+__all__ = ["DataSettings", "LossSettings", "NetSettings", "OptimiserSettings", "TeacherSettings", "TrackingSettings"]
