@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from portraitseg.card import Card
 from portraitseg.data.augment import Augment, AugmentConfig
+from portraitseg.data.composite import Composer
+from portraitseg.data.prior import add_prior
 from portraitseg.data.sources import Source
 from portraitseg.data.unlabelled import Taught
 from portraitseg.errors import InputError
@@ -45,6 +47,8 @@ def train_batches(
     seed: int,
     epoch: int,
     augment: AugmentConfig,
+    prior_empty: float = 0.5,
+    composer: Composer | None = None,
     skip: int = 0,
     limit: int | None = None,
     parallel: int = PARALLEL,
@@ -60,6 +64,8 @@ def train_batches(
         seed: of order and augmentation, at least 0.
         epoch: from 0.
         augment: how strongly.
+        prior_empty: with a fourth channel: share of samples whose prior is empty, see `add_prior`.
+        composer: puts people onto other backgrounds before the augmentation; None for none.
         skip: batches to leave out at the start.
         limit: samples of the epoch at the most.
         parallel: samples in work at once.
@@ -74,18 +80,25 @@ def train_batches(
     prepare = Prepare(card)
 
     shapes = {"index": (), "x": (*card.size, card.channels), "mask": (*card.size, 1)}
-    taught = isinstance(source, Taught)
+    taught = source if isinstance(source, Taught) else None
     shapes |= {"teacher": (*card.size, 1)} if taught else {}
 
     def sample(draw: np.int64) -> tuple[np.int64 | Float32, ...]:
         index, image, mask, *others = _load(source, int(draw) % len(source))
-        image, mask, *others = change(image, mask, sample_seed(seed, epoch, int(draw)), *others)
-        return np.int64(index), *prepare(image, mask), *map(prepare.mask, others)
+        key = sample_seed(seed, epoch, int(draw))
+        if composer is not None:
+            image, mask = composer(image, mask, key)
+        image, mask, *others = change(image, mask, key, *others)
+        x, truth = prepare(image, mask)
+        masks = [truth, *map(prepare.mask, others)]
+        if card.channels == 4:
+            x, masks = add_prior(x, masks, empty=prior_empty, seed=key)
+        return np.int64(index), x, *masks
 
     def load(draw: tf.Tensor) -> dict[str, tf.Tensor]:
         values = tf.numpy_function(sample, [draw], [tf.int64, *[tf.float32] * (len(shapes) - 1)])
         batch = {name: tf.ensure_shape(value, shapes[name]) for name, value in zip(shapes, values, strict=True)}
-        return {**batch, "labelled": batch["index"] < source.labelled} if taught else batch
+        return {**batch, "labelled": batch["index"] < taught.labelled} if taught else batch
 
     samples = tf.data.Dataset.from_tensor_slices(draws[skip * batch :]).map(load, num_parallel_calls=parallel, deterministic=True)
     return samples.batch(batch, drop_remainder=True).prefetch(PREFETCH)

@@ -11,7 +11,7 @@ from portraitseg.training import phases
 from portraitseg.training.phases import Phase
 from portraitseg.training.settings import DataSettings, LossSettings, NetSettings, OptimiserSettings, TeacherSettings, TrackingSettings
 
-PATHS = ("out", "data", "val", "teacher", "teacher_cache", "unlabelled")
+PATHS = ("out", "data", "val", "backgrounds", "teacher", "teacher_cache", "unlabelled")
 """The settings that are paths."""
 
 
@@ -31,6 +31,9 @@ class TrainConfig(TrackingSettings, TeacherSettings, OptimiserSettings, LossSett
             InputError: a number is out of range, or nothing is left after the frozen epochs.
         """
         self.check()
+        self.check_samples()
+        if self.teacher and self.backgrounds:
+            raise InputError("a teacher's answers are of the pictures as they are; leave out --teacher, or --composite and --negatives")
         if self.phases:
             if self.epochs is not None or self.freeze_epochs:
                 raise InputError("--phases says how many epochs there are and what is frozen; leave out --epochs and --freeze-epochs")

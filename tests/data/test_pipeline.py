@@ -50,7 +50,7 @@ class Drawn:
 
 
 def batches(source: Drawn | Folder, card: Card = CARD, **options: object) -> list[tuple[np.ndarray, ...]]:
-    settings = {"batch": 4, "seed": 3, "epoch": 1, "augment": DEFAULT, **options}
+    settings = {"batch": 4, "seed": 3, "epoch": 1, "augment": DEFAULT, "prior_empty": 1.0, **options}
     return [tuple(batch[name].numpy() for name in ("index", "x", "mask")) for batch in train_batches(source, card, **settings)]
 
 
@@ -84,6 +84,17 @@ def test_without_augmentation_training_sees_what_evaluation_sees(card: Card) -> 
         for index, x, mask in zip(indices, inputs, masks, strict=True):
             assert np.array_equal(x, seen[int(index)])
             assert np.array_equal(mask[..., 0], image.fit_mask(source.load(index)[1], card.size, card.fit) / np.float32(255))
+
+
+def test_a_fourth_channel_holds_the_prior() -> None:
+    samples = [sample for batch in batches(Drawn(40), CARDS["prior"], prior_empty=0.25) for sample in zip(*batch[1:], strict=True)]
+    empty = [x for x, _ in samples if not x[..., 3].any()]
+    assert 3 <= len(empty) <= 17
+    for x, mask in samples:
+        assert 0 <= x[..., 3].min() <= x[..., 3].max() <= 1
+        if x[..., 3].any():  # near the mask: the frame before
+            assert np.minimum(x[..., 3:], mask).sum() > 0.5 * np.maximum(x[..., 3:], mask).sum()
+    assert_equal(*(batches(Drawn(12), CARDS["prior"], prior_empty=0.25, parallel=parallel) for parallel in (1, 4)))
 
 
 def test_input_range_by_hand() -> None:
