@@ -1,8 +1,26 @@
 """Losses about the edge of the mask."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
+from portraitseg.losses import edges
 from portraitseg.losses.logits import person_logits
+from portraitseg.losses.region import PIXELS, focal_loss
+
+
+def transition_band(mask: tf.Tensor, width: int) -> tf.Tensor:
+    """Dilation minus erosion of the mask: how much it changes within `width` pixels.
+
+    Args:
+        mask: (N,H,W,1) in [0,1].
+        width: in pixels, half of it on each side of a hard edge.
+
+    Returns:
+        (N,H,W,1) in [0,1]; for a hard mask 1 in the band and 0 elsewhere.
+    """
+    grown, shrunk = (tf.nn.max_pool2d(value, width + 1, 1, "SAME") for value in (mask, -mask))
+    return grown + shrunk
 
 
 def boundary_band(mask: tf.Tensor, width: int = 4) -> tf.Tensor:
@@ -15,20 +33,41 @@ def boundary_band(mask: tf.Tensor, width: int = 4) -> tf.Tensor:
     Returns:
         (N,H,W,1), 1 in the band and 0 elsewhere.
     """
-    hard = tf.cast(mask >= 0.5, tf.float32)
-    side = width + 1
-    grown, rest = (tf.nn.max_pool2d(value, side, 1, "SAME") for value in (hard, 1.0 - hard))
-    return grown * rest
+    return transition_band(tf.cast(mask >= 0.5, tf.float32), width)
 
 
-def boundary_loss(mask: tf.Tensor, logits: tf.Tensor, *, gamma: float = 2.0) -> tf.Tensor:
+BOUNDARIES: dict[str, Callable[[tf.Tensor, int], tf.Tensor]] = {
+    "contour": boundary_band,
+    "canny": lambda mask, width: edges.canny(mask),
+    "sobel": lambda mask, width: edges.sobel(mask),
+}
+"""What a boundary head is fitted to: (mask, width of the contour) -> (N,H,W,1), 0 or 1."""
+
+
+def boundary_loss(mask: tf.Tensor, logits: tf.Tensor, *, kind: str = "contour", width: int = 4, gamma: float = 2.0) -> tf.Tensor:
     """Focal loss (Lin 2017, arXiv:1708.02002) of a boundary head, mean over pixels.
 
     Args:
-        mask: (N,H,W,1) in [0,1], the person's, of which the band is made.
+        mask: (N,H,W,1) in [0,1], the person's, of which the boundary is made.
         logits: (N,H,W,1|2) of the boundary.
+        kind: a name of BOUNDARIES.
+        width: of the contour, in pixels.
         gamma: how much what is right already counts less.
     """
-    band, single = boundary_band(mask), person_logits(tf.cast(logits, tf.float32))
-    cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(band, single)
-    return tf.reduce_mean((1.0 - tf.exp(-cross_entropy)) ** gamma * cross_entropy)
+    return focal_loss(BOUNDARIES[kind](mask, width), person_logits(tf.cast(logits, tf.float32)), gamma=gamma)
+
+
+def boundary_rmse_loss(mask: tf.Tensor, logits: tf.Tensor, *, width: int = 8) -> tf.Tensor:
+    """Root of the mean squared difference of prob and mask within the transition band, averaged over the batch.
+
+    0 for a picture without an edge: it goes along with a loss over all pixels.
+
+    Args:
+        mask: (N,H,W,1) in [0,1].
+        logits: (N,H,W,1), before the sigmoid.
+        width: of the band, in pixels.
+    """
+    band = transition_band(mask, width)
+    error = tf.reduce_sum(band * (tf.sigmoid(logits) - mask) ** 2, PIXELS)
+    mean = error / tf.maximum(tf.reduce_sum(band, PIXELS), 1.0)
+    return tf.reduce_mean(tf.sqrt(mean + 1e-12))  # the root's slope at 0 is infinite

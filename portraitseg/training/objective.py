@@ -1,46 +1,94 @@
 """What one step minimises: the mask's losses, those of the training-only outputs, and whatever else the settings ask for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
 
 from portraitseg import losses
+from portraitseg.archs import LOGITS
+from portraitseg.card import Card
+from portraitseg.errors import InputError
 from portraitseg.losses.distillation import distillation_loss
 from portraitseg.training.settings import LossSettings, TeacherSettings
+from portraitseg.training.texture import Texture, make_texture
 
 Batch = Mapping[str, tf.Tensor]
 """What `pipeline.train_batches` gives: "x" (N,H,W,C) in the card's range, "mask" (N,H,W,1) in [0,1], and what a setting adds."""
 Objective = Callable[[keras.Model, Batch], tf.Tensor]
 """(model in training mode, batch) -> scalar."""
+Heads = Mapping[str, tf.Tensor]
+"""A net's outputs (N,H,W,classes) by name, LOGITS and those for training alone."""
+BOUNDARY = "boundary"
+"""The output that is fitted to the mask's edge; every other one is to the mask."""
 
 
-def make_objective(settings: LossSettings, teaching: TeacherSettings | None = None) -> Objective:
+def make_objective(settings: LossSettings, teaching: TeacherSettings | None = None, *, card: Card | None = None) -> Objective:
     """The objective that the settings describe.
+
+    With the consistency loss it is PortraitNet's (doi:10.1016/j.cag.2019.03.007): the masks' losses of both views, of which the textured
+    one alone is held against the boundary and the teacher, and what parts the two.
 
     Args:
         settings: losses and weights.
         teaching: how batches with a "teacher" are learned; its defaults if left out.
+        card: the range of the input, for the consistency loss.
 
     Raises:
-        InputError: an unknown loss, or a weight that is not a number above 0.
+        InputError: an unknown loss, or a number out of range.
     """
-    loss = losses.weighted(losses.parse(settings.loss))
+    settings.check_loss()
+    loss = losses.weighted(losses.parse(settings.loss), band_width=settings.band_width)
     teaching = teaching or TeacherSettings()
     softened = {"temperature": teaching.distill_temperature, "boundary": teaching.distill_boundary}
+    texture = _texture(card) if settings.consistency else None
 
-    def supervised(mask: tf.Tensor, logits: tf.Tensor, aux: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        return loss(mask, logits) + supervise(aux, mask, loss, boundary_weight=settings.boundary_weight)
+    def supervised(mask: tf.Tensor, heads: Heads) -> tf.Tensor:
+        parts = [weight * loss(mask, heads[name]) for name, weight in head_weights(settings.side_weights, list(heads)).items()]
+        if BOUNDARY in heads:
+            edge = losses.boundary_loss(mask, heads[BOUNDARY], kind=settings.boundary, width=settings.boundary_width)
+            parts.append(settings.boundary_weight * edge)
+        return tf.add_n(parts)
 
     def objective(model: keras.Model, batch: Batch) -> tf.Tensor:
-        logits, aux = forward(model, batch["x"])
-        value = on_labelled(supervised, batch, logits, aux)
+        heads = forward(model, texture(batch["x"]) if texture else batch["x"])
+        value = on_labelled(supervised, batch, heads)
+        if texture:
+            original = forward(model, batch["x"])
+            value += on_labelled(supervised, batch, {name: head for name, head in original.items() if name != BOUNDARY})
+            divergence = losses.consistency_loss(original[LOGITS], heads[LOGITS], temperature=settings.consistency_temperature)
+            value += settings.consistency * divergence
         if "teacher" in batch:
-            value += teaching.distill_weight * distillation_loss(batch["teacher"], logits, **softened)
+            value += teaching.distill_weight * distillation_loss(batch["teacher"], heads[LOGITS], **softened)
         return value
 
     return objective
+
+
+def head_weights(text: str, names: Sequence[str]) -> dict[str, float]:
+    """Weights of the outputs that are fitted to the mask, by name.
+
+    Args:
+        text: one weight for every side output, or weights for the main output and each side output in order.
+        names: the net's outputs; the boundary's is not among those weighed here.
+
+    Raises:
+        InputError: not numbers of at least 0, too many or too few of them, or weights for side outputs that the net has not.
+    """
+    main, *sides = heads = [name for name in names if name != BOUNDARY]
+    try:
+        weights = [float(part) for part in text.split(",")]
+    except ValueError:
+        weights = [-1.0]
+    if not all(0 <= weight < float("inf") for weight in weights):
+        raise InputError(f"--side-weights takes numbers of at least 0, such as 0.5 or 1,0.5,0.5; got {text!r}")
+    if len(weights) == 1 and (sides or weights == [1.0]):
+        weights = [1.0, *weights * len(sides)]
+    elif not sides or len(weights) != len(heads):
+        allowed = f"give one for every side output, or {len(heads)}, in this order: {', '.join(heads)}" if sides else "leave them out"
+        raise InputError(f"--side-weights {text} does not fit a net with {len(sides)} side outputs; {allowed}")
+    return dict(zip([main, *sides], weights, strict=True))
 
 
 def on_labelled(loss: Callable[..., tf.Tensor], batch: Batch, *outputs: Any) -> tf.Tensor:
@@ -51,15 +99,12 @@ def on_labelled(loss: Callable[..., tf.Tensor], batch: Batch, *outputs: Any) -> 
     return tf.cond(tf.reduce_any(batch["labelled"]), lambda: loss(*rows), lambda: tf.zeros((), tf.float32))
 
 
-def forward(model: keras.Model, x: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Logits (N,H,W,classes) and the training-only outputs by name."""
-    logits, *aux = tf.nest.flatten(model(x, training=True))
-    return logits, dict(zip(model.output_names[1:], aux, strict=True))
+def forward(model: keras.Model, x: tf.Tensor) -> Heads:
+    """Run the net in training mode."""
+    return dict(zip(model.output_names, tf.nest.flatten(model(x, training=True)), strict=True))
 
 
-def supervise(aux: Mapping[str, tf.Tensor], mask: tf.Tensor, loss: losses.Loss, *, boundary_weight: float) -> tf.Tensor:
-    """The loss of the training-only outputs: "boundary" by its own, every other with weight 1 by the mask's (U2-Net, arXiv:2005.09007)."""
-    value = tf.zeros((), tf.float32)
-    for name, output in aux.items():
-        value += boundary_weight * losses.boundary_loss(mask, output) if name == "boundary" else loss(mask, output)
-    return value
+def _texture(card: Card | None) -> Texture:
+    if card is None:
+        raise ValueError("the consistency loss needs the card: it says what range the input is in")
+    return make_texture(card)

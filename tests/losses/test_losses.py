@@ -1,4 +1,8 @@
-"""Losses against numpy and hand-worked cases."""
+"""What all losses have in common: names, weights, finite values and slopes, two channels."""
+
+import dataclasses
+import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,44 +10,35 @@ import tensorflow as tf
 
 from portraitseg import losses
 from portraitseg.errors import InputError
+from portraitseg.training.settings import LossSettings
+
+random = np.random.default_rng(0)
+SHAPE = (2, 33, 40, 1)
+HALF = np.zeros(SHAPE, np.float32)
+HALF[:, 8:25, 10:30] = 1
+MASKS = {"zero": np.zeros(SHAPE, np.float32), "one": np.ones(SHAPE, np.float32), "hard": HALF, "soft": random.uniform(size=SHAPE).astype("f4")}
+LOGITS = {"zero": np.zeros(SHAPE, np.float32), "any": random.normal(size=SHAPE).astype("f4"), "sure": np.float32(200) * (2 * HALF - 1)}
 
 
-def tensor(*values: float) -> tf.Tensor:
-    return tf.reshape(tf.constant(values, tf.float32), (1, 1, -1, 1))
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("logits", LOGITS)
+def test_values_and_slopes_are_finite(mask, logits):
+    for name, loss in losses.LOSSES.items():
+        x = tf.constant(LOGITS[logits])
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = loss(tf.constant(MASKS[mask]), x)
+        assert value.dtype == tf.float32, name
+        assert value.shape == (), name
+        assert np.isfinite(float(value)), name
+        assert float(value) >= 0, name
+        assert np.isfinite(tape.gradient(value, x).numpy()).all(), name
 
 
-def test_bce_by_hand():
-    """Logit 0 costs ln 2 whatever the mask; logit ln 3 (prob 3/4) on mask 1 costs ln(4/3)."""
-    assert float(losses.bce_loss(tensor(1, 0.5, 0), tensor(0, 0, 0))) == pytest.approx(np.log(2))
-    assert float(losses.bce_loss(tensor(1), tensor(np.log(3)))) == pytest.approx(np.log(4 / 3))
-
-
-def test_dice_by_hand():
-    """Probs (3/4, 1/4) on mask (1, 0): overlap 3/4, sum 2; smooth 1 gives 1 - 2.5/3."""
-    assert float(losses.dice_loss(tensor(1, 0), tensor(np.log(3), -np.log(3)))) == pytest.approx(1 - 2.5 / 3)
-
-
-def test_dice_of_empty_and_full_masks_is_finite_and_small_when_right():
-    assert float(losses.dice_loss(tensor(0, 0, 0), tensor(-50, -50, -50))) == pytest.approx(0, abs=1e-6)
-    assert float(losses.dice_loss(tensor(1, 1, 1), tensor(50, 50, 50))) == pytest.approx(0, abs=1e-6)
-
-
-def test_dice_averages_over_the_batch():
-    masks, logits = tf.concat([tensor(1, 0), tensor(0, 0)], 0), tf.concat([tensor(np.log(3), -np.log(3)), tensor(-50, -50)], 0)
-    assert float(losses.dice_loss(masks, logits)) == pytest.approx((1 - 2.5 / 3) / 2)
-
-
-def test_against_numpy_on_soft_masks():
-    random = np.random.default_rng(0)
-    mask, logits = random.uniform(size=(3, 5, 7, 1)).astype(np.float32), random.normal(size=(3, 5, 7, 1)).astype(np.float32)
-    prob = 1 / (1 + np.exp(-logits.astype(np.float64)))
-    bce = -(mask * np.log(prob) + (1 - mask) * np.log(1 - prob)).mean()
-    axes = (1, 2, 3)
-    dice = (1 - (2 * (mask * prob).sum(axes) + 1) / (mask.sum(axes) + prob.sum(axes) + 1)).mean()
-    assert float(losses.bce_loss(mask, logits)) == pytest.approx(bce, rel=1e-5)
-    assert float(losses.weighted({"bce": 2, "dice": 0.5})(tf.constant(mask), tf.constant(logits))) == pytest.approx(
-        2 * bce + 0.5 * dice, rel=1e-5
-    )
+def test_every_loss_is_smaller_for_the_right_mask_than_for_its_opposite():
+    for name, loss in losses.LOSSES.items():
+        right, wrong = (float(loss(tf.constant(HALF), tf.constant(sign * LOGITS["sure"]))) for sign in (1, -1))
+        assert right < 0.01 < wrong, name
 
 
 def test_two_channels_are_one_by_their_difference():
@@ -52,47 +47,56 @@ def test_two_channels_are_one_by_their_difference():
     np.testing.assert_allclose(tf.sigmoid(losses.person_logits(pair))[..., 0], tf.nn.softmax(pair)[..., 1], rtol=1e-6)
 
 
-def test_the_boundary_band_lies_evenly_about_the_edge():
-    """Columns 0 to 3 of 10 are the person: the edge is between 3 and 4, the band of width 4 is columns 2 to 5, of width 2, 3 and 4."""
-    mask = np.zeros((1, 6, 10, 1), np.float32)
-    mask[:, :, :4] = 1
-    for width, columns in ((4, [2, 3, 4, 5]), (2, [3, 4])):
-        band = losses.boundary_band(tf.constant(mask), width).numpy()[0, ..., 0]
-        assert set(np.unique(band)) == {0, 1}
-        assert [np.flatnonzero(row).tolist() for row in band] == [columns] * 6
+@pytest.mark.parametrize("name", losses.LOSSES)
+def test_two_channels_cost_what_one_does(name):
+    logits = LOGITS["any"]
+    pair = np.concatenate([logits * 0 + 2, logits + 2], -1)
+    wanted = float(losses.LOSSES[name](tf.constant(HALF), tf.constant(logits)))
+    assert float(losses.weighted({name: 1.0})(tf.constant(HALF), tf.constant(pair))) == pytest.approx(wanted, rel=1e-5)
 
 
-def test_the_boundary_of_a_soft_mask_is_where_it_passes_one_half():
-    soft = tensor(0, 0.2, 0.4, 0.49, 0.5, 0.8, 1)
-    assert losses.boundary_band(soft, 2).numpy().ravel().tolist() == [0, 0, 0, 1, 1, 0, 0]
+def test_half_precision_logits_are_computed_in_single():
+    logits = tf.cast(LOGITS["any"], tf.float16)
+    for name, loss in losses.LOSSES.items():
+        value = losses.weighted({name: 1.0})(tf.constant(HALF), logits)
+        assert value.dtype == tf.float32
+        assert float(value) == pytest.approx(float(loss(tf.constant(HALF), tf.cast(logits, tf.float32))), rel=1e-6)
 
 
-@pytest.mark.parametrize("value", [0, 1])
-def test_a_mask_without_an_edge_has_no_boundary(value):
-    """Not at the picture's border either."""
-    mask = tf.fill((2, 6, 7, 1), float(value))
-    assert not losses.boundary_band(mask).numpy().any()
-    assert float(losses.boundary_loss(mask, tf.fill((2, 6, 7, 1), -50.0))) == pytest.approx(0, abs=1e-6)
-    # logit ln 3 says boundary with 3/4: focal (3/4)^2 times ln 4
-    assert float(losses.boundary_loss(mask, tf.fill((2, 6, 7, 1), np.float32(np.log(3))))) == pytest.approx(9 / 16 * np.log(4))
+def test_weighted_adds_all_of_them():
+    mask, logits = tf.constant(HALF), tf.constant(LOGITS["any"])
+    weights = {name: 1.0 + i for i, name in enumerate(losses.LOSSES)}
+    wanted = sum(weight * float(losses.LOSSES[name](mask, logits)) for name, weight in weights.items())
+    assert float(losses.weighted(weights)(mask, logits)) == pytest.approx(wanted, rel=1e-5)
 
 
-def test_boundary_loss_by_hand():
-    """Person, background, 8 columns: with width 4 the band is 2 to 5, half of the pixels; logit ln 3 is right there (1/4)^2 ln(4/3)."""
-    mask, logits = tensor(1, 1, 1, 1, 0, 0, 0, 0), tf.fill((1, 1, 8, 1), np.float32(np.log(3)))
-    wanted = (np.log(4 / 3) / 16 + 9 / 16 * np.log(4)) / 2
-    assert float(losses.boundary_loss(mask, logits)) == pytest.approx(wanted)
-    assert float(losses.boundary_loss(mask, logits, gamma=0.0)) == pytest.approx((np.log(4 / 3) + np.log(4)) / 2)
-    pair = tf.concat([logits * 0 + 2, logits + 2], -1)  # two channels whose difference is the one logit
-    assert float(losses.boundary_loss(mask, pair)) == pytest.approx(wanted)
+def test_the_bands_width_reaches_those_that_look_at_it():
+    takers = [name for name, loss in losses.LOSSES.items() if "width" in inspect.signature(loss).parameters]
+    assert sorted(losses.BANDED) == sorted(takers)
+    mask, logits = tf.constant(HALF), tf.constant(LOGITS["any"])
+    for name in takers:
+        loss = losses.LOSSES[name]
+        assert float(losses.weighted({name: 1.0}, band_width=2)(mask, logits)) == float(loss(mask, logits, width=2)) != float(loss(mask, logits))
+
+
+def test_every_loss_is_in_the_help_and_in_the_guide():
+    source = inspect.getsource(LossSettings)
+    named = source.split("Weighted sum of losses: ")[1].split(".")[0].split(", ")
+    assert named == list(losses.LOSSES)
+    kinds = next(item for item in dataclasses.fields(LossSettings) if item.name == "boundary").type.__args__
+    assert set(kinds) == set(losses.BOUNDARIES)
+    guide = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+    table = [line.split("|")[1].strip() for line in guide.split("## Losses")[1].split("\n## ")[0].splitlines() if line.startswith("| `")]
+    assert table == [f"`{name}`" for name in losses.LOSSES]
 
 
 def test_parse():
     assert losses.parse("bce=1,dice=0.5") == {"bce": 1.0, "dice": 0.5}
+    assert losses.parse("bce=1, iou=0.5, l1=0.5") == {"bce": 1.0, "iou": 0.5, "l1": 0.5}
     assert losses.parse("dice") == {"dice": 1.0}
 
 
-@pytest.mark.parametrize("text", ["", "bce=0", "bce=-1", "hinge=1", "bce=one"])
+@pytest.mark.parametrize("text", ["", "bce=0", "bce=-1", "hinge=1", "bce=one", "bce=nan", "bce=inf"])
 def test_parse_refuses(text):
     with pytest.raises(InputError, match=r"bce=1,dice=0\.5"):
         losses.parse(text)
