@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,12 @@ def assert_equal(ours, theirs):
     assert set(ours) == set(theirs) == set(SHARED)
     for key in SHARED:
         assert ours[key] == pytest.approx(theirs[key], abs=0.02 if key == "weighted_f" else 1e-4), key
+
+
+def test_the_release_is_the_one_that_is_declared_and_that_ci_asks_again():
+    wanted = f"pysodmetrics=={PUBLISHED['pysodmetrics']}"
+    assert tomllib.loads((HERE.parents[1] / "pyproject.toml").read_text())["dependency-groups"]["published"] == [wanted]
+    assert wanted in (HERE.parents[1] / ".ci" / "run").read_text()
 
 
 @pytest.mark.parametrize("name", CASES)
