@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from portraitseg import benchmark
 from portraitseg.benchmark import Row, Settings
-from portraitseg.data.sources import Folder, find_pairs
+from portraitseg.data.sources import find_source
 from portraitseg.files import atomic, refuse_existing
 from portraitseg.optional import require
 
@@ -44,7 +44,7 @@ class Config(Settings):
     models: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
     """Artifacts (.tflite), each with its card beside it."""
     data: Path | None = None
-    """Folder or CSV of pictures with masks to measure the accuracy on."""
+    """Folder, CSV or shards of pictures with masks to measure the accuracy on."""
     out: Path = Path("runs/benchmark")
     """Folder for the results."""
     force: bool = False
@@ -72,9 +72,9 @@ def run(config: Config) -> int:
 
 
 def _accuracy(config: Config, data: Path) -> list[dict[str, float]]:
-    pairs, lines = find_pairs(data)
+    source, lines = find_source(data)
     print("\n".join(lines))
-    return benchmark.accuracy(config.models, Folder(pairs), config, lambda plan: tqdm(plan, unit="picture", desc="accuracy", leave=False))
+    return benchmark.accuracy(config.models, source, config, lambda plan: tqdm(plan, unit="picture", desc="accuracy", leave=False))
 
 
 def format_table(rows: Sequence[Row]) -> str:

@@ -11,7 +11,7 @@ from portraitseg import image
 from portraitseg.card import Card, card_path
 from portraitseg.data.discovery import discover
 from portraitseg.data.frames import open_frames
-from portraitseg.data.sources import Folder, Source, find_pairs, open_data
+from portraitseg.data.sources import Source, find_source, open_data
 from portraitseg.errors import InputError
 from portraitseg.evaluate import Evaluation, evaluate, flicker_alone, worst_sheet, write_rows
 from portraitseg.files import atomic, refuse_existing
@@ -28,7 +28,7 @@ class Config:
     model: Positional[Path]
     """A .tflite or a checkpoint (.h5), with its card (.json) beside it."""
     data: Path | None = None
-    """A folder or a CSV of pictures with masks, found as in training; of one with train/ and val/ inside, val/ alone is used.
+    """A folder, a CSV or shards of pictures with masks, found as in training; of one with train/ and val/ inside, val/ alone is used.
     If left out: the validation pictures of the checkpoint's own training run."""
     out: Path | None = None
     """Folder for metrics.json, pictures.csv and worst.png; runs/eval/MODEL-DATA if left out."""
@@ -120,8 +120,7 @@ def _open(config: Config) -> Runtime:
 def _pictures(data: Path | None, card: Card) -> tuple[Source, list[str]]:
     """The pictures to score on, and the lines to print about them."""
     if data is not None:
-        pairs, report = find_pairs(data)
-        return Folder(pairs), report
+        return find_source(data)
     if card.data != ("synthetic",) and not card.training.get("data"):
         raise InputError("this model's card names no folder of pictures (only a checkpoint's does); give --data DIR")
     folder, val = (Path(path) if path else None for path in (card.training.get("data"), card.training.get("val")))
