@@ -42,7 +42,8 @@ class CalibrationSet:
         """Inputs (1,h,w,C) in the card's range.
 
         The first picture's first and last pixel become black and white, so that the range of the input is exactly that of a byte
-        and not that of the pictures drawn.
+        and not that of the pictures drawn. A prior channel holds the true mask in every second picture: left empty in all of them, it
+        would have no range.
 
         Raises:
             InputError: a picture is broken, or there is none.
@@ -50,9 +51,12 @@ class CalibrationSet:
         if not self.indices:
             raise InputError("the calibration set is empty; give a folder with pictures: --data DIR")
         for number, index in enumerate(self.indices):
-            x = image.to_input(self.source.load(index)[0], self.card)[None]
+            picture, mask = self.source.load(index)
+            x = image.to_input(picture, self.card)[None]
             if number == 0:
                 x[0, 0, 0, :3], x[0, -1, -1, :3] = input_range(self.card.input)
+            if self.card.channels == 4 and number % 2:
+                x[0, ..., 3] = image.fit_mask(mask, self.card.size, self.card.fit).astype(np.float32) / 255
             yield x
 
 

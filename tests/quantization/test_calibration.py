@@ -18,7 +18,9 @@ class Grey:
         return f"grey{index}"
 
     def load(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        return np.full((8, 8, 3), 100 + index, np.uint8), np.zeros((8, 8), np.uint8)
+        mask = np.zeros((8, 8), np.uint8)
+        mask[:, 4:] = 255
+        return np.full((8, 8, 3), 100 + index, np.uint8), mask
 
 
 def _set(spec: InputSpec, indices: list[int], channels: int = 3) -> CalibrationSet:
@@ -49,10 +51,12 @@ def test_the_range_is_that_of_a_byte_whatever_the_pictures(spec: InputSpec, ends
     np.testing.assert_allclose(inputs[0, 16, 16], byte_100, rtol=1e-6)  # the rest of the picture is itself
 
 
-def test_the_prior_stays_zero() -> None:
-    (x,) = _set(SYMMETRIC, [1], channels=4)
-    assert x.shape == (1, 32, 32, 4)
-    assert not x[..., 3].any()
+def test_every_second_prior_is_the_true_mask() -> None:
+    first, second, third = _set(SYMMETRIC, [0, 1, 2], channels=4)
+    assert not first[..., 3].any()
+    assert not third[..., 3].any()
+    assert not second[..., :12, 3].any()
+    assert np.all(second[..., 20:, 3] == 1)
 
 
 def test_an_empty_set_is_refused() -> None:
