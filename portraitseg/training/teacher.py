@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -39,7 +40,7 @@ class Teacher:
         keras.mixed_precision.set_global_policy("float32")  # a round before may have set another; a prediction must not depend on that
         try:
             card = foreign_card(path, input_range=input_range) if input_range else None
-            self.runtime = open_artifact(path, card=card)
+            self.runtime = open_artifact(path, card=card, threads=os.cpu_count() or 2)  # a checkpoint's hold for the training too
         except InputError as error:
             text = str(error).replace("--input-range", "--teacher-input-range")
             raise InputError(f"cannot use the teacher: {text}") from error
@@ -56,10 +57,12 @@ class Teacher:
         Raises:
             InputError: the teacher's output holds NaN, or the disk is full.
         """
-        numbers = range(len(source))
-        with ThreadPoolExecutor(THREADS) as pool:
+        numbers, pool = range(len(source)), ThreadPoolExecutor(THREADS)
+        try:
             made = pool.map(lambda index: self._path(source, index), numbers)
             paths = tuple(tqdm(made, f"teacher {self.path.name}", len(numbers), unit="picture", delay=1, dynamic_ncols=True))
+        finally:
+            pool.shutdown(cancel_futures=True)  # a Ctrl-C does not wait for the pictures that are left
         return Predictions(paths, self.runtime.card.fit)
 
     def _path(self, source: Source, index: int) -> Path:
