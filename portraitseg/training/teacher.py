@@ -58,9 +58,10 @@ class Teacher:
             InputError: the teacher's output holds NaN, or the disk is full.
         """
         numbers, pool = range(len(source)), ThreadPoolExecutor(THREADS)
+        title = f"{self.path.parent.name}/{self.path.name} predicts"
         try:
             made = pool.map(lambda index: self._path(source, index), numbers)
-            paths = tuple(tqdm(made, f"teacher {self.path.name}", len(numbers), unit="picture", delay=1, dynamic_ncols=True))
+            paths = tuple(tqdm(made, title, len(numbers), unit="picture", delay=1, dynamic_ncols=True))
         finally:
             pool.shutdown(cancel_futures=True)  # a Ctrl-C does not wait for the pictures that are left
         return Predictions(paths, self.runtime.card.fit)
