@@ -112,7 +112,8 @@ def _write(config: Config, table: list[dict[str, Any]]) -> None:
         writer.writerows(table)
     title = f"`{config.arch}` at {config.size} px, {config.epochs} epochs, made by `python benchmarks/recipes.py`.\n\n"
     head = "| recipe | mIoU | boundary F | MAE | mIoU gain |\n|---|---|---|---|---|\n"
-    lines = [f"| {row['recipe']} | {row['miou']:.2f} | {row['boundary_f']:.2f} | {row['mae']:.4f} | {row['mIoU gain']:+.2f} |" for row in table]
+    cells = "| {recipe} | {miou:.2f} | {boundary_f:.2f} | {mae:.4f} | {mIoU gain:+.2f} |"
+    lines = [cells.format_map(row) for row in table]
     (RESULTS / f"{config.name}.md").write_text(title + head + "\n".join(lines) + "\n")
 
 

@@ -212,3 +212,19 @@ def test_summary_of_the_pipeline_takes_ratios_within_a_round() -> None:
     lines = [line.split() for line in summary(rounds)]
     assert [line[-2] for line in lines[:3]] == ["450.0", "50.0", "48.0"]
     assert [line[-1] for line in lines[3:]] == ["9.00", "0.90"]
+
+
+def test_the_pipeline_is_also_measured_from_shards_of_the_same_pictures(tmp_path: Path) -> None:
+    from portraitseg.cli import benchmark_pipeline as pipeline
+    from portraitseg.data.sources import find_source, open_data
+
+    for index in range(4):
+        pictures.write(tmp_path / "set" / f"{index}.png", np.full((40, 40, 3), 50 * index, np.uint8))
+        pictures.write(tmp_path / "set" / f"{index}_mask.png", np.eye(40, dtype=np.uint8) * 255)
+    source, shards = pipeline._in_shards(find_source(tmp_path / "set")[0], tmp_path / "shards")
+    assert [shards.name(index) for index in range(4)] == [source.name(index) for index in range(4)] == ["0", "1", "2", "3"]
+    assert all(np.array_equal(shards.load(index)[0], source.load(index)[0]) for index in range(4))
+    assert pipeline._in_shards(open_data(None, size=64).train, tmp_path / "none")[1] is None
+    rounds = [pipeline.Round(pipeline=100, step=10, both=9, shards=120), pipeline.Round(pipeline=40, step=5, both=4, shards=52)]
+    lines = [line.split() for line in pipeline.summary(rounds)[-2:]]
+    assert (lines[0][-2], lines[1][-1]) == ("86.0", "1.25")

@@ -12,12 +12,14 @@ from portraitseg.quiet import quiet
 COMMANDS = {
     "train": "train a net and leave a checkpoint, a log, curves and a contact sheet",
     "lr-find": "try rising learning rates and suggest one",
+    "presets": "list the published recipes that train --preset takes, or show one",
     "eval": "score a checkpoint or an artifact on pictures with masks",
     "export": "turn a checkpoint into a .tflite file (fp32, fp16, dynamic or int8)",
     "test": "cut the person out of a photo or a folder of photos",
     "benchmark": "measure latency, memory, size and accuracy of artifacts",
     "benchmark pipeline": "measure whether the data pipeline keeps up with training",
     "archs": "list the architectures with their parameters and MACs",
+    "data records": "write pictures with masks as TFRecord shards, for large sets",
     "data preview": "draw augmented training samples with their masks' outlines",
 }
 
@@ -52,7 +54,8 @@ def _run(name: str, argv: list[str]) -> int:
     try:
         with quiet():
             module = importlib.import_module(f"portraitseg.cli.{re.sub('[ -]', '_', name)}")
-        config = tyro.cli(module.Config, prog=f"portraitseg {name}", description=module.__doc__, args=argv)
+        default = {"default": module.defaults(argv)} if hasattr(module, "defaults") else {}
+        config = tyro.cli(module.Config, prog=f"portraitseg {name}", description=module.__doc__, args=argv, **default)
         return int(module.run(config))
     except ModuleNotFoundError as error:  # of a package that only some commands need
         print(f"error: {missing(error, extra='train')}", file=sys.stderr)

@@ -3,6 +3,7 @@
 Takes the settings of `train`. Nothing is trained: the weights are put back, and no checkpoint is written.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from portraitseg.errors import InputError
 from portraitseg.files import refuse_existing
 from portraitseg.quiet import load_tensorflow
+from portraitseg.training import presets
 from portraitseg.training.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 class Config(TrainConfig):
     """Settings of the training to come, and the rates to try."""
 
+    preset: str = ""
+    """Published recipe, whose settings then stand for the defaults; flags beside it win. `portraitseg presets` lists them."""
     lowest: float = 1e-6
     """The first learning rate."""
     highest: float = 1.0
@@ -30,6 +34,11 @@ class Config(TrainConfig):
     """Drawing of the loss over the learning rate (.png)."""
     force: bool = False
     """Overwrite the drawing if it exists."""
+
+
+def defaults(argv: Sequence[str]) -> Config:
+    """The settings before the flags: a preset's where one is named."""
+    return presets.defaults(Config, argv)
 
 
 def run(config: Config) -> int:

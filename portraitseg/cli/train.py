@@ -5,12 +5,14 @@ runs/NAME: best.h5 and last.h5 with their cards, log.csv, tensorboard/, curves.p
 """
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from portraitseg.errors import InputError, RunStoppedError
 from portraitseg.quiet import load_tensorflow
+from portraitseg.training import presets
 from portraitseg.training.config import PATHS, TrainConfig
 
 if TYPE_CHECKING:
@@ -22,12 +24,19 @@ if TYPE_CHECKING:
 class Config(TrainConfig):
     """Settings of one training run, and how to start it."""
 
+    preset: str = ""
+    """Published recipe, whose settings then stand for the defaults; flags beside it win. `portraitseg presets` lists them."""
     resume: Path | None = None
     """Folder of an interrupted run: go on where it stopped, with its settings (only --epochs may be given beside it)."""
     force: bool = False
     """Delete the run's folder first if it exists."""
     quick: bool = False
-    """A trial of a minute: 2 epochs of 480 pictures in small batches, so that every step of the way is seen to work. The net is rough."""
+    """A trial of a minute: 2 epochs of 480 pictures in small batches, without --phases. Every step is seen to work; the net is rough."""
+
+
+def defaults(argv: Sequence[str]) -> Config:
+    """The settings before the flags: a preset's where one is named."""
+    return presets.defaults(Config, argv)
 
 
 def run(config: Config) -> int:
@@ -50,7 +59,8 @@ def _started(config: Config) -> tuple[TrainConfig, Path]:
     """Settings and folder of a new run."""
     base = TrainConfig(**{item.name: getattr(config, item.name) for item in fields(TrainConfig)})
     if config.quick:
-        base = replace(base, epochs=2, samples=480, batch=8, warmup=10, bn_momentum=0.85)
+        base = replace(base, epochs=2, phases="", freeze_epochs=min(base.freeze_epochs, 1))
+        base = replace(base, samples=480, batch=8, warmup=10, bn_momentum=0.85)
     names = base.data_names or (base.data.resolve().name if base.data else "synthetic",)
     given = {name: getattr(base, name) for name in PATHS if name != "out"}
     base = replace(base, data_names=names, **{name: path.resolve() for name, path in given.items() if path is not None})
@@ -60,6 +70,8 @@ def _started(config: Config) -> tuple[TrainConfig, Path]:
 def _resumed(config: Config) -> tuple[TrainConfig, Path]:
     """Settings and folder of an interrupted run."""
     folder = config.resume or Path()
+    if config.preset:
+        raise InputError("--resume goes on with the run's own settings; leave out --preset")
     given = {item.name for item in fields(Config) if getattr(config, item.name) != item.default} - {"resume", "epochs"}
     if given:
         flags = ", ".join("--" + name.replace("_", "-") for name in sorted(given))

@@ -27,6 +27,7 @@ from portraitseg.image import UInt8
 PER_SHARD = 1000
 HEADER = 12  # bytes before a record: its length, and that one's checksum
 FOOTER = 4  # and after it: its checksum
+PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT)  # decoded in half of the time
 AT_ONCE = 32  # samples encoded at a time
 
 
@@ -153,12 +154,14 @@ def _encode(split: str, pair: Pair, longest: int | None) -> Encoded:
     if scale < 1:
         size = (max(1, round(scale * mask.shape[0])), max(1, round(scale * mask.shape[1])))
         small = cv2.cvtColor(image.resize(picture, size), cv2.COLOR_RGB2BGR)
-        return Encoded(split, pair.name, _file(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 95]), _file(".png", image.resize(mask, size)))
+        return Encoded(
+            split, pair.name, _file(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 95]), _file(".png", image.resize(mask, size), PNG_OPTIONS)
+        )
     stored = pair.image.read_bytes()
     if not stored.startswith((jpeg.START, PNG)):
-        stored = _file(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    return Encoded(split, pair.name, stored, _file(".png", mask))
+        stored = _file(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), PNG_OPTIONS)
+    return Encoded(split, pair.name, stored, _file(".png", mask, PNG_OPTIONS))
 
 
-def _file(suffix: str, pixels: UInt8 | Any, options: Sequence[int] = ()) -> bytes:
+def _file(suffix: str, pixels: UInt8 | Any, options: Sequence[int]) -> bytes:
     return bytes(cv2.imencode(suffix, pixels, list(options))[1])

@@ -38,7 +38,7 @@ __all__ = [
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
-LOSSES: dict[str, Loss] = {
+LOSSES: dict[str, Callable[..., tf.Tensor]] = {
     "bce": bce_loss,
     "dice": dice_loss,
     "iou": iou_loss,

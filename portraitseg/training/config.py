@@ -3,7 +3,9 @@
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from portraitseg.errors import InputError
 from portraitseg.files import atomic
@@ -23,6 +25,8 @@ class TrainConfig(TrackingSettings, TeacherSettings, OptimiserSettings, LossSett
     """Folder of the runs."""
     name: str = ""
     """The run's folder in it (default: ARCH-DATA)."""
+    preset: Annotated[str, tyro.conf.Suppress] = ""
+    """The published recipe that the settings were taken from; a flag only of the commands that take them from it."""
 
     def plan(self) -> list[Phase]:
         """The run's phases, in order.
@@ -36,7 +40,7 @@ class TrainConfig(TrackingSettings, TeacherSettings, OptimiserSettings, LossSett
             raise InputError("a teacher's answers are of the pictures as they are; leave out --teacher, or --composite and --negatives")
         if self.phases:
             if self.epochs is not None or self.freeze_epochs:
-                raise InputError("--phases says how many epochs there are and what is frozen; leave out --epochs and --freeze-epochs")
+                raise InputError("--phases stands in place of --epochs and --freeze-epochs; leave these two out, or give --phases ''")
             return phases.parse(self.phases, lr=self.lr)
         total = self.total_epochs
         if total < 1:

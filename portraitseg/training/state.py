@@ -64,7 +64,9 @@ class Saved:
         """
         values = self._numbered(group)
         if len(values) != len(variables):
-            raise InputError(f"the saved state has {len(values)} arrays of the {group}, not {len(variables)}; start the run again with --force")
+            raise InputError(
+                f"the saved state has {len(values)} arrays of the {group}, not {len(variables)}; start the run again with --force"
+            )
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
 

@@ -37,7 +37,9 @@ def test_by_hand():
 def test_it_is_zero_for_equal_views_and_finite_for_opposite_ones():
     logits = tf.constant([[[[200.0], [-200.0], [0.3]]]])
     assert float(losses.consistency_loss(logits, logits)) == pytest.approx(0, abs=1e-6)
-    assert float(losses.consistency_loss(logits, -logits)) == pytest.approx(400 / 6 * 2 / 2 + 0.3 * (2 / (1 + np.exp(-0.3)) - 1) / 6, rel=1e-4)
+    assert float(losses.consistency_loss(logits, -logits)) == pytest.approx(
+        400 / 6 * 2 / 2 + 0.3 * (2 / (1 + np.exp(-0.3)) - 1) / 6, rel=1e-4
+    )
 
 
 def test_the_original_view_teaches_and_does_not_learn():

@@ -16,7 +16,12 @@ random = np.random.default_rng(0)
 SHAPE = (2, 33, 40, 1)
 HALF = np.zeros(SHAPE, np.float32)
 HALF[:, 8:25, 10:30] = 1
-MASKS = {"zero": np.zeros(SHAPE, np.float32), "one": np.ones(SHAPE, np.float32), "hard": HALF, "soft": random.uniform(size=SHAPE).astype("f4")}
+MASKS = {
+    "zero": np.zeros(SHAPE, np.float32),
+    "one": np.ones(SHAPE, np.float32),
+    "hard": HALF,
+    "soft": random.uniform(size=SHAPE).astype("f4"),
+}
 LOGITS = {"zero": np.zeros(SHAPE, np.float32), "any": random.normal(size=SHAPE).astype("f4"), "sure": np.float32(200) * (2 * HALF - 1)}
 
 
@@ -76,7 +81,11 @@ def test_the_bands_width_reaches_those_that_look_at_it():
     mask, logits = tf.constant(HALF), tf.constant(LOGITS["any"])
     for name in takers:
         loss = losses.LOSSES[name]
-        assert float(losses.weighted({name: 1.0}, band_width=2)(mask, logits)) == float(loss(mask, logits, width=2)) != float(loss(mask, logits))
+        assert (
+            float(losses.weighted({name: 1.0}, band_width=2)(mask, logits))
+            == float(loss(mask, logits, width=2))
+            != float(loss(mask, logits))
+        )
 
 
 def test_every_loss_is_in_the_help_and_in_the_guide():

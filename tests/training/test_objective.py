@@ -126,12 +126,15 @@ def test_the_boundary_head_is_fitted_to_the_chosen_kind_and_width(net, kind):
     model, card = net("boundary")
     settings = LossSettings(loss="bce=1", boundary=kind, boundary_width=2, boundary_weight=3.0)
     target = losses.BOUNDARIES[kind](tf.constant(MASK), 2).numpy()
-    wanted = cross_entropy(MASK, X.astype(np.float64) @ KERNELS["logits"]).mean() + 3 * focal(target, X.astype(np.float64) @ KERNELS["boundary"])
+    wanted = cross_entropy(MASK, X.astype(np.float64) @ KERNELS["logits"]).mean() + 3 * focal(
+        target, X.astype(np.float64) @ KERNELS["boundary"]
+    )
     assert float(make_objective(settings, card=card)(model, batch())) == pytest.approx(wanted, rel=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("text", "weights"), [("1", (1, 1, 1)), ("0.25", (1, 0.25, 0.25)), ("0.5,1,0.2", (0.5, 1, 0.2)), ("1, 0, 2", (1, 0, 2)), ("0", (1, 0, 0))]
+    ("text", "weights"),
+    [("1", (1, 1, 1)), ("0.25", (1, 0.25, 0.25)), ("0.5,1,0.2", (0.5, 1, 0.2)), ("1, 0, 2", (1, 0, 2)), ("0", (1, 0, 0))],
 )
 @pytest.mark.parametrize("others", [("side1", "side2"), ("boundary", "side1", "side2")])
 def test_side_outputs_count_by_their_weights(net, text, weights, others):
@@ -155,7 +158,9 @@ def test_a_wrong_number_of_side_weights_names_the_heads():
     names = ["logits", "boundary", "side1", "side2"]
     assert head_weights("1,2,3", names) == {"logits": 1, "side1": 2, "side2": 3}
     for text in ("1,1", "1,1,1,1"):
-        with pytest.raises(InputError, match="with 2 side outputs; give one for every side output, or 3, in this order: logits, side1, side2"):
+        with pytest.raises(
+            InputError, match="with 2 side outputs; give one for every side output, or 3, in this order: logits, side1, side2"
+        ):
             head_weights(text, names)
 
 

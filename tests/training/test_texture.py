@@ -30,7 +30,9 @@ def fixed(monkeypatch, *factors):
 
 
 @pytest.mark.parametrize(
-    ("place", "enhancer"), [(0, ImageEnhance.Color), (1, ImageEnhance.Brightness), (3, ImageEnhance.Sharpness)], ids=["colour", "light", "sharp"]
+    ("place", "enhancer"),
+    [(0, ImageEnhance.Color), (1, ImageEnhance.Brightness), (3, ImageEnhance.Sharpness)],
+    ids=["colour", "light", "sharp"],
 )
 @pytest.mark.parametrize("factor", [0.4, 1.6])
 def test_each_enhancement_is_pillows(enhance, monkeypatch, place, enhancer, factor):
