@@ -1,6 +1,8 @@
 """The second view of the consistency loss: colours, blur and noise in the graph, geometry untouched."""
 
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 
 import cv2
 import numpy as np
@@ -8,7 +10,6 @@ import tensorflow as tf
 
 from portraitseg.card import Card
 from portraitseg.optional import require
-from portraitseg.quiet import quiet
 
 Texture = Callable[[tf.Tensor], tf.Tensor]
 """(N,H,W,C) -> (N,H,W,C)."""
@@ -82,7 +83,7 @@ def add_noise(rgb: tf.Tensor) -> tf.Tensor:
 
 def _make_enhance() -> Texture:
     """Saturation, brightness, contrast and sharpness, each by a factor where 1 changes nothing. (N,H,W,3), 0 to 255."""
-    with quiet():  # it says which backend it uses
+    with redirect_stdout(StringIO()):  # it says which backend it uses
         layers = require("keras_cv", extra="train").layers  # 4 s
     saturation = layers.RandomColorDegeneration(1.0, dtype="float32")
     contrast = layers.RandomContrast((0, 255), 0.4, dtype="float32")

@@ -52,15 +52,17 @@ def test_contrast_is_about_each_channels_mean(enhance, monkeypatch):
 
 
 def test_the_four_enhancements_come_in_pillows_order_and_stay_in_range(enhance, monkeypatch):
+    """Bright pictures: each step clips, so that another order would give another picture."""
     fixed(monkeypatch, 1.6, 1.6, 1.4, 1.2)
-    found = enhance(tf.cast(SMOOTH, tf.float32)).numpy()
+    bright = SMOOTH + np.uint8([50, 10, 0])
+    found = enhance(tf.cast(bright, tf.float32)).numpy()
     wanted = []
-    for picture in SMOOTH:
+    for picture in bright:
         changed = np.asarray(ImageEnhance.Brightness(ImageEnhance.Color(Image.fromarray(picture)).enhance(1.6)).enhance(1.6)).astype(float)
         changed = (changed.mean((0, 1)) + 1.4 * (changed - changed.mean((0, 1)))).clip(0, 255).round().astype(np.uint8)
         wanted.append(np.asarray(ImageEnhance.Sharpness(Image.fromarray(changed)).enhance(1.2)))
     np.testing.assert_allclose(found, np.stack(wanted), atol=6)  # four roundings, each enlarged by the changes that follow
-    assert np.abs(found - np.stack(wanted)).mean() < 1
+    assert np.abs(found - np.stack(wanted)).mean() < 2
     assert found.min() >= 0
     assert found.max() <= 255
 
@@ -130,6 +132,20 @@ def test_any_range_and_order_sees_the_same_change_and_the_prior_none(spec):
         views.append(rgb[..., ::-1] if chosen.order == "bgr" else rgb)
     np.testing.assert_allclose(views[0], views[1], atol=0.02)
     assert np.abs(views[0] - NOISY).mean() > 5
+
+
+def test_colours_then_blur_then_noise(enhance, monkeypatch):
+    """With every draw the same number; a box of 5 pixels for the blur, and the noise of the generator's state."""
+    monkeypatch.setattr(texture, "_draw", lambda rgb, low, high: tf.fill((len(rgb), 1, 1, 1), 0.45 + 0.5 * (high > 5)))
+    monkeypatch.setattr(texture, "SHARES", np.array([0.0, 0.0, 0.0, 1.0]))
+    monkeypatch.setattr(texture, "_make_enhance", lambda: enhance)
+    generator = tf.random.get_global_generator()
+    generator.reset_from_seed(9)
+    found = 127.5 * texture.make_texture(card())(tf.constant(prepared(NOISY, SYMMETRIC))).numpy() + 127.5
+    generator.reset_from_seed(9)
+    noise = generator.normal(NOISY.shape).numpy()
+    blurred = [cv2.blur(picture, (5, 5)) for picture in enhance(tf.cast(NOISY, tf.float32)).numpy()]
+    np.testing.assert_allclose(found, (np.stack(blurred) + 0.95 * noise).clip(0, 255), atol=1e-2)
 
 
 def test_a_picture_that_no_change_falls_on_stays_as_it_is(monkeypatch):
