@@ -123,7 +123,7 @@ def test_documented_commands_have_the_flags_that_they_name() -> None:
         else:
             continue
         name = " ".join(words[:2]) if " ".join(words[:2]) in COMMANDS else words[0]
-        module = importlib.import_module(f"portraitseg.cli.{name.replace(' ', '_')}")
+        module = importlib.import_module(f"portraitseg.cli.{re.sub('[ -]', '_', name)}")
         tyro.cli(module.Config, args=words[len(name.split()) :])  # exits on an argument that it does not know
         seen.add(name)
     assert seen == set(COMMANDS), "a command that the README does not show"

@@ -48,6 +48,8 @@ def run(config: Config) -> int:
     refuse_existing(config.curve, force=config.force)
     settings = TrainConfig(**{item.name: getattr(config, item.name) for item in fields(TrainConfig)})
     phase = settings.plan()[0]
+    if settings.strategy != "single":
+        raise InputError("lr-find computes on one device, and what it finds for a --batch is the same on many; leave out --strategy")
     load_tensorflow()
     from portraitseg.data.sources import open_data
     from portraitseg.training import lr_finder

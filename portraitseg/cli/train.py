@@ -4,8 +4,11 @@ Without --data it trains on the embedded set of drawn (synthetic) portraits; --d
 runs/NAME: best.h5 and last.h5 with their cards, log.csv, tensorboard/, curves.png, sheet.png.
 """
 
+import os
 import shutil
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +20,7 @@ from portraitseg.training.config import PATHS, TrainConfig
 
 if TYPE_CHECKING:
     from portraitseg.data.sources import Dataset
+    from portraitseg.training.distribute import Devices
     from portraitseg.training.trainer import Trainer
 
 
@@ -41,18 +45,22 @@ def defaults(argv: Sequence[str]) -> Config:
 
 def run(config: Config) -> int:
     """Train, then say what comes next."""
-    from portraitseg.data.sources import open_data
-    from portraitseg.training import tracking
-
     load_tensorflow()
+    from portraitseg.data.sources import open_data
+    from portraitseg.training import distribute, tracking
+
     settings, folder = _resumed(config) if config.resume else _started(config)
     settings.plan()
     settings.check_teaching()
     tracking.check(settings)
+    devices = distribute.open_devices(settings)
+    if not devices.chief:
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+            return _rounds(settings, open_data(settings.data, settings.val, seed=settings.seed), folder, config, devices)
     _refuse_to_lose(folder, config)
     dataset = open_data(settings.data, settings.val, seed=settings.seed)
     print("\n".join(dataset.report))
-    return _rounds(settings, dataset, folder, config)
+    return _rounds(settings, dataset, folder, config, devices)
 
 
 def _started(config: Config) -> tuple[TrainConfig, Path]:
@@ -87,7 +95,7 @@ def _refuse_to_lose(folder: Path, config: Config) -> None:
         raise InputError(f"{folder} exists already; go on with --resume {folder}, replace it with --force, or choose another --name")
 
 
-def _rounds(settings: TrainConfig, dataset: "Dataset", folder: Path, config: Config) -> int:
+def _rounds(settings: TrainConfig, dataset: "Dataset", folder: Path, config: Config, devices: "Devices") -> int:
     """Train; with --rounds again and again, into round2/, round3/ and so on, each time with the masks that the net before has made.
 
     A resumed run goes on in the round in which it was stopped.
@@ -102,10 +110,11 @@ def _rounds(settings: TrainConfig, dataset: "Dataset", folder: Path, config: Con
         taught, report = rounds.dataset_of(folders[number - 1] / "best.h5" if number else None)
         _say([f"\nround {number + 1} of {settings.rounds}" if settings.rounds > 1 else "", *report])
         resume = number in started or (config.resume is not None and not number)
-        trainer = _trainer(settings, taught, folders[number], folder, resume=resume)
+        trainer = _trainer(settings, taught, folders[number], folder, devices, resume=resume)
         if code := _fit(trainer, folder):
             return code
-    print(_closing(folders, "fp32" if config.quick else "int8"))
+    if devices.chief:
+        print(_closing(folders, "fp32" if config.quick else "int8"))
     return 0
 
 
@@ -113,27 +122,31 @@ def _say(lines: list[str]) -> None:
     print(*filter(None, lines), sep="\n", end="\n" if any(lines) else "")
 
 
-def _trainer(settings: TrainConfig, dataset: "Dataset", folder: Path, root: Path, *, resume: bool) -> "Trainer":
+def _trainer(settings: TrainConfig, dataset: "Dataset", folder: Path, root: Path, devices: "Devices", *, resume: bool) -> "Trainer":
     """The trainer of a round in `folder`; the settings lie in the run's own folder, `root`."""
     from portraitseg.training.trainer import Trainer
 
-    if not resume and folder.exists():
+    if devices.chief and not resume and folder.exists():
         shutil.rmtree(folder)
-    trainer = Trainer(settings, dataset, folder, resume=resume)
-    settings.save(root / "config.json")
+    trainer = Trainer(settings, dataset, folder, resume=resume, devices=devices)
+    if devices.chief:
+        settings.save(root / "config.json")
     card = trainer.card
     print(f"{card.name}: {trainer.model.count_params():,} parameters, {settings.total_epochs} epochs, into {folder}")
     return trainer
 
 
 def _fit(trainer: "Trainer", root: Path) -> int:
-    """Train, then draw the contact sheet; with --track, tell the service."""
+    """Train, then draw the contact sheet; with --track, tell the service. All but the chief of several workers only train."""
     from portraitseg import checkpoint
-    from portraitseg.training import report, tracking
+    from portraitseg.training import distribute, report, tracking
     from portraitseg.training.validation import predict
 
     name = trainer.folder.resolve().relative_to(root.resolve().parent).as_posix()
     try:
+        if not trainer.devices.chief:
+            trainer.fit()
+            return 0
         with tracking.tracked(trainer.config, trainer.folder, name) as tracked:
             trainer.fit(tracked)
             model, card = checkpoint.load(trainer.best)
@@ -142,6 +155,9 @@ def _fit(trainer: "Trainer", root: Path) -> int:
     except RunStoppedError:
         print(f"saved. To go on: python train.py --resume {root}")
         return 130
+    except distribute.WorkerLostError as error:
+        print(f"error: another worker is gone ({error}); start all workers again, each with --resume {root}", file=sys.stderr)
+        return 1
     return 0
 
 

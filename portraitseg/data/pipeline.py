@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -28,6 +29,20 @@ UNIT = np.arange(256, dtype=np.float32) / 255
 Index = NDArray[np.int64]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """One worker's rows of every `batch` samples: as many as any other's, in the order of the workers."""
+
+    batch: int
+    worker: int
+    workers: int
+
+    def of(self, draws: Index) -> Index:
+        """Its part of whole batches of draws."""
+        size = self.batch // self.workers
+        return draws.reshape(-1, self.batch)[:, self.worker * size : (self.worker + 1) * size].reshape(-1)
+
+
 def epoch_draws(count: int, *, seed: int, epoch: int, least: int = 1) -> Index:
     """The order of an epoch: a permutation of range(count), followed by further ones of range(count, 2 * count) and so on up to `least`.
 
@@ -51,6 +66,7 @@ def train_batches(
     composer: Composer | None = None,
     skip: int = 0,
     limit: int | None = None,
+    share: Share | None = None,
     parallel: int = PARALLEL,
 ) -> tf.data.Dataset:
     """Augmented batches of one epoch: order and augmentation are pure functions of `seed` and `epoch`.
@@ -68,6 +84,7 @@ def train_batches(
         composer: puts people onto other backgrounds before the augmentation; None for none.
         skip: batches to leave out at the start.
         limit: samples of the epoch at the most.
+        share: this worker's part of every batch, the only one that is read; None for all.
         parallel: samples in work at once.
 
     Returns:
@@ -100,7 +117,10 @@ def train_batches(
         batch = {name: tf.ensure_shape(value, shapes[name]) for name, value in zip(shapes, values, strict=True)}
         return {**batch, "labelled": batch["index"] < taught.labelled} if taught else batch
 
-    samples = tf.data.Dataset.from_tensor_slices(draws[skip * batch :]).map(load, num_parallel_calls=parallel, deterministic=True)
+    draws = draws[skip * batch : len(draws) // batch * batch]
+    if share is not None:
+        draws, batch = share.of(draws), batch // share.workers
+    samples = tf.data.Dataset.from_tensor_slices(draws).map(load, num_parallel_calls=parallel, deterministic=True)
     return samples.batch(batch, drop_remainder=True).prefetch(PREFETCH)
 
 

@@ -11,14 +11,22 @@ from portraitseg.errors import InputError
 from portraitseg.files import atomic
 from portraitseg.training import phases
 from portraitseg.training.phases import Phase
-from portraitseg.training.settings import DataSettings, LossSettings, NetSettings, OptimiserSettings, TeacherSettings, TrackingSettings
+from portraitseg.training.settings import (
+    DataSettings,
+    DeviceSettings,
+    LossSettings,
+    NetSettings,
+    OptimiserSettings,
+    TeacherSettings,
+    TrackingSettings,
+)
 
 PATHS = ("out", "data", "val", "backgrounds", "teacher", "teacher_cache", "unlabelled")
 """The settings that are paths."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(TrackingSettings, TeacherSettings, OptimiserSettings, LossSettings, DataSettings, NetSettings):
+class TrainConfig(DeviceSettings, TrackingSettings, TeacherSettings, OptimiserSettings, LossSettings, DataSettings, NetSettings):
     """Settings of one training run."""
 
     out: Path = Path("runs")
@@ -35,6 +43,8 @@ class TrainConfig(TrackingSettings, TeacherSettings, OptimiserSettings, LossSett
             InputError: a number is out of range, or nothing is left after the frozen epochs.
         """
         self.check()
+        if self.strategy == "multiworker" and self.rounds > 1:
+            raise InputError("--rounds are for one machine; leave it out with --strategy multiworker, or train each round by itself")
         self.check_samples()
         if self.teacher and self.backgrounds:
             raise InputError("a teacher's answers are of the pictures as they are; leave out --teacher, or --composite and --negatives")

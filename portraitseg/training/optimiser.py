@@ -81,8 +81,9 @@ class Average:
 
     def __init__(self, model: keras.Model, decay: float) -> None:
         self.weights, self.decay = list(model.weights), decay
-        self.averages = [tf.Variable(weight, trainable=False) for weight in self.weights]
-        self.count = tf.Variable(0.0, trainable=False)
+        alike = {"trainable": False, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}  # every replica comes to the same
+        self.averages = [tf.Variable(weight, **alike) for weight in self.weights]
+        self.count = tf.Variable(0.0, **alike)
 
     @property
     def variables(self) -> list[tf.Variable]:

@@ -91,6 +91,6 @@ def load(path: Path) -> Saved:
         raw = json.loads(arrays["progress"].tobytes())
         return Saved(arrays, Progress(**{**raw, "plateau": Plateau(**raw["plateau"])}))
     except FileNotFoundError as error:
-        raise InputError(f"no run to resume: {path} is missing; a run writes it at the end of its first epoch") from error
+        raise InputError(f"no run to resume: {path} is missing; a run writes it as it starts") from error
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is broken ({error}); start the run again with --force") from error

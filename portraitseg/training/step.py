@@ -14,7 +14,13 @@ TrainStep = Callable[[Batch], tf.Tensor]
 
 
 def make_train_step(
-    model: keras.Model, optimizer: Any, objective: Objective, *, accumulate: int = 1, average: Average | None = None
+    model: keras.Model,
+    optimizer: Any,
+    objective: Objective,
+    *,
+    accumulate: int = 1,
+    average: Average | None = None,
+    strategy: Any = None,
 ) -> TrainStep:
     """Compile one optimisation step.
 
@@ -25,11 +31,14 @@ def make_train_step(
         accumulate: equal parts that a batch is cut into, one forward and backward pass each; their gradients are averaged. Batch norm
             sees a part at a time, and so does a loss that is no mean over pictures.
         average: takes the weights in after the step.
+        strategy: of tf.distribute, in whose scope all the above was made; the step then takes a batch for each replica, all of one size,
+            and averages losses and gradients over the replicas. None for one device.
 
     Returns:
         A function batch -> loss, which updates the weights.
     """
     variables = model.trainable_variables
+    summed = {"skip_gradients_aggregation": True} if strategy else {}
     scaled = isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer)
 
     def gradients_of(batch: Batch) -> list[tf.Tensor]:
@@ -46,19 +55,30 @@ def make_train_step(
             more = gradients_of({key: value[i] for key, value in parts.items()})
             return i + 1, [total + value for total, value in zip(sums, more, strict=True)]
 
-        zeros = [tf.zeros(()), *(tf.zeros(variable.shape) for variable in variables)]
-        _, sums = tf.while_loop(lambda i, _: i < accumulate, add, (0, zeros), parallel_iterations=1)
+        sums = [tf.zeros(()), *(tf.zeros(variable.shape) for variable in variables)]
+        if strategy is None:
+            _, sums = tf.while_loop(lambda i, _: i < accumulate, add, (0, sums), parallel_iterations=1)
+        else:  # a loop in the graph cannot hold the replicas' exchange in batch norm
+            for i in range(accumulate):
+                _, sums = add(i, sums)
         return [total / accumulate for total in sums]
 
-    @tf.function  # type: ignore[untyped-decorator]  # TensorFlow has no types
-    def step(batch: Batch) -> tf.Tensor:
+    def update(batch: Batch) -> tf.Tensor:
         value, *gradients = gradients_of(batch) if accumulate == 1 else mean_of_parts(batch)
+        if strategy is not None:
+            value, *gradients = tf.distribute.get_replica_context().all_reduce("MEAN", [value, *gradients])
         if scaled:
             gradients = optimizer.get_unscaled_gradients(gradients)
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        optimizer.apply_gradients(zip(gradients, variables, strict=True), **summed)
         if average is not None:
             average.update()
         return value
+
+    @tf.function  # type: ignore[untyped-decorator]  # TensorFlow has no types
+    def step(batch: Batch) -> tf.Tensor:
+        if strategy is None:
+            return update(batch)
+        return strategy.experimental_local_results(strategy.run(update, (batch,)))[0]
 
     compiled: TrainStep = step
     return compiled

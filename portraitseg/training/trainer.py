@@ -5,7 +5,7 @@ import math
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -27,6 +27,7 @@ from portraitseg.encoders import pretrained
 from portraitseg.errors import InputError, RunStoppedError
 from portraitseg.training import optimiser, schedules, state
 from portraitseg.training.config import TrainConfig
+from portraitseg.training.distribute import Devices
 from portraitseg.training.objective import Batch, head_weights, make_objective
 from portraitseg.training.phases import Phase
 from portraitseg.training.report import Log
@@ -39,15 +40,21 @@ from portraitseg.training.validation import validate
 class Trainer:
     """One run in one folder: `fit` trains to the end or until interrupted, and a later Trainer with resume=True goes on."""
 
-    def __init__(self, config: TrainConfig, dataset: Dataset, folder: Path, *, resume: bool = False) -> None:
-        self.config, self.dataset, self.folder = config, dataset, folder
+    def __init__(
+        self, config: TrainConfig, dataset: Dataset, folder: Path, *, resume: bool = False, devices: Devices | None = None
+    ) -> None:
+        self.config, self.dataset, self.folder, self.devices = config, dataset, folder, devices or Devices()
         self.phases = config.plan()
+        self.devices.check(config.batch)
         keras.mixed_precision.set_global_policy(config.precision)
         keras.utils.set_random_seed(config.seed)
+        tf.random.get_global_generator()  # made here, of the whole process; made within the scope it would belong to the replicas
         shape: dict[str, Any] = {"wm": config.wm, "size": config.size, "channels": config.channels, "classes": config.classes}
         card = archs.new_card(config.arch, **shape, **config.options)
         self.card = replace(card, data=config.data_names, licence=config.licence, training=config.as_json())
-        self.model = archs.build(self.card)
+        with self.devices.scope():
+            self.model = archs.build(self.card)
+        self.devices.synchronise(self.model)
         for layer in self.model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = config.bn_momentum
@@ -59,6 +66,7 @@ class Trainer:
         for phase in self.phases:
             freeze(self.model, phase.prefixes)  # a wrong prefix is said now, not after the phases before
         self.average: optimiser.Average | None = None
+        self.copy: keras.Model | None = None
         self.stop_requested = False
         self.composer = config.composer(dataset.train, self.card.size)
         self.progress = Progress(data=_fingerprint(dataset.train, self.composer))
@@ -91,28 +99,33 @@ class Trainer:
             The best checkpoint's card.
 
         Raises:
-            RunStoppedError: by Ctrl-C or SIGTERM, after saving.
+            RunStoppedError: by Ctrl-C or SIGTERM, to any of the workers, after saving.
+            WorkerLostError: one of several workers is gone.
             InputError: the loss is not finite.
         """
         total = self.config.total_epochs
         steps = self._steps_per_epoch()
         self._start_average()
-        self.log = Log(self.folder, len(self.dataset.val))
-        bar = tqdm(total=total * steps, initial=self.progress.epoch * steps + self.progress.step, unit="step", dynamic_ncols=True)
-        with bar, _signals(self):
+        self.log = Log(self.folder, len(self.dataset.val)) if self.devices.chief else None
+        done = self.progress.epoch * steps + self.progress.step
+        bar = tqdm(total=total * steps, initial=done, unit="step", dynamic_ncols=True, disable=not self.devices.chief)
+        with bar, _signals(self), self.devices.watched():
             previous = None
             while self.progress.epoch < total and not self._exhausted():
                 phase, first = self._phase_at(self.progress.epoch)
                 if phase is not previous:
                     self._enter(phase)
+                    if previous is None and self.saved is None:
+                        self._save_state()
                     previous = phase
                 bar.set_description(f"epoch {self.progress.epoch + 1}/{total} ({phase.name})")
                 self._epoch(phase, first, steps, bar)
-                self.log.write(self.progress.history)
+                if self.log:
+                    self.log.write(self.progress.history)
                 if tracking:
                     tracking.write(self.progress.history)
                 bar.write(_summary_line(self.progress.history[-1], total))
-        return checkpoint.read_card(self.best)
+        return checkpoint.read_card(self.best) if self.devices.chief else self.card
 
     def trial(self) -> Iterator[Batch]:
         """Enter the first phase, so that `step` and `optimizer` are there, and give its batches without end; nothing is logged or saved."""
@@ -139,7 +152,8 @@ class Trainer:
 
     def _start_average(self) -> None:
         if self.config.ema:
-            self.average = optimiser.Average(self.model, self.config.ema)
+            with self.devices.scope():
+                self.average = optimiser.Average(self.model, self.config.ema)
             if self.saved is not None:
                 self.saved.restore("average", self.average.variables)
 
@@ -158,14 +172,15 @@ class Trainer:
     def _enter(self, phase: Phase) -> None:
         """Freeze as the phase says and start a fresh optimizer, or the saved one when the run was resumed inside the phase."""
         freeze(self.model, phase.prefixes)
-        self.optimizer = optimiser.make_optimizer(self.config, self.model, phase.lr)
+        with self.devices.scope():
+            self.optimizer = optimiser.make_optimizer(self.config, self.model, phase.lr)
         _, first = self._phase_at(self.progress.epoch)
         if self.progress.epoch == first and not self.progress.step:
             self.progress.plateau.restart()
         elif self.saved is not None:
             self.saved.restore("optimizer", optimiser.state_of(self.optimizer))
-        accumulate, average = self.config.accumulate, self.average
-        self.step = make_train_step(self.model, self.optimizer, self.objective, accumulate=accumulate, average=average)
+        more: dict[str, Any] = {"accumulate": self.config.accumulate, "average": self.average, "strategy": self.devices.strategy}
+        self.step = make_train_step(self.model, self.optimizer, self.objective, **more)
 
     def _epoch(self, phase: Phase, first: int, steps: int, bar: Any) -> None:
         progress, started = self.progress, time.monotonic()
@@ -174,20 +189,22 @@ class Trainer:
         else:
             tf.random.get_global_generator().reset_from_seed(hash((self.config.seed, progress.epoch)) & 0x7FFFFFFF)
         self.saved = None
+        self.devices.part_noise()
         for batch in self._batches():
             lr = self._learning_rate(phase, (progress.epoch - first) * steps + progress.step, phase.epochs * steps)
             self.optimizer.learning_rate = lr
             if self.config.momentum_range:
                 optimiser.set_momentum(self.optimizer, schedules.momentum(self.config, lr / phase.lr))
-            value = float(self.step(batch))
+            value = float(self.step(self.devices.spread(batch, parts=self.config.accumulate)))
             if not math.isfinite(value):
                 raise InputError(self._not_finite(value, batch["index"].numpy(), lr))
             progress.losses.append(value)
             progress.step += 1
-            self.log.step(progress.epoch * steps + progress.step, value, lr)
+            if self.log:
+                self.log.step(progress.epoch * steps + progress.step, value, lr)
             bar.update()
             bar.set_postfix(loss=f"{np.mean(progress.losses[-50:]):.4f}", lr=f"{lr:.1e}", refresh=False)
-            if self.stop_requested:
+            if self.devices.anyone(self.stop_requested):
                 progress.seconds += time.monotonic() - started
                 self._save_state()
                 raise RunStoppedError
@@ -206,6 +223,7 @@ class Trainer:
             composer=self.composer,
             skip=self.progress.step,
             limit=self.config.samples,
+            share=self.devices.share(self.config.batch),
         )
 
     def _learning_rate(self, phase: Phase, step: int, total: int) -> float:
@@ -213,30 +231,42 @@ class Trainer:
         return schedules.learning_rate(self.config, phase.lr, step, total, epoch=epoch, scale=scale)
 
     def _finish_epoch(self, phase: Phase, lr: float, started: float) -> None:
-        """Validate, keep the best, log, save."""
+        """Validate, keep the best, log, save; of several workers the chief does it, and the others go by its figures."""
         progress = self.progress
-        with self._averaged():
-            metrics = validate(self.model, self.card, self.dataset.val, self.log.watch)
-        improved = progress.plateau.update(metrics["miou"], patience=self.config.plateau_patience, factor=self.config.plateau_factor)
+        with self._presented() as model:
+            metrics = self.devices.agree(validate(model, self.card, self.dataset.val, self.log.watch) if self.log else {})
+            improved = progress.plateau.update(metrics["miou"], patience=self.config.plateau_patience, factor=self.config.plateau_factor)
+            card = replace(self.card, metrics={**metrics, "epoch": progress.epoch + 1})
+            if self.devices.chief:
+                if improved:
+                    checkpoint.save(model, card, self.best)
+                checkpoint.save(model, card, self.last)
         progress.seconds += time.monotonic() - started
         row = {"epoch": progress.epoch + 1, "phase": phase.name, "lr": lr, "loss": float(np.mean(progress.losses))}
         row |= {f"val_{key}": value for key, value in metrics.items()}
         progress.history.append({**row, "seconds": round(progress.seconds, 1)})
         progress.epoch, progress.step, progress.losses = progress.epoch + 1, 0, []
-        card = replace(self.card, metrics={**metrics, "epoch": progress.epoch})
-        with self._averaged():
-            if improved:
-                checkpoint.save(self.model, card, self.best)
-            checkpoint.save(self.model, card, self.last)
         self._save_state()
 
-    def _averaged(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def _presented(self) -> Iterator[keras.Model]:
         """What is validated and saved: the average of the weights where there is one."""
-        return self.average.in_place() if self.average else nullcontext()
+        with self.average.in_place() if self.average else nullcontext():
+            yield self._local()
+
+    def _local(self) -> keras.Model:
+        """The net on this machine alone. All workers have to ask for it together: to read a shared net takes all of them."""
+        if self.devices.strategy is None:
+            return self.model
+        self.copy = self.copy or archs.build(self.card)
+        self.copy.set_weights(self.model.get_weights())
+        return self.copy
 
     def _save_state(self) -> None:
         groups = {"optimizer": optimiser.state_of(self.optimizer), "average": self.average.variables if self.average else []}
-        state.save(self.state_path, self.model, groups, self.progress)
+        model = self._local()
+        if self.devices.chief:
+            state.save(self.state_path, model, groups, self.progress)
 
     def _not_finite(self, value: float, indices: np.ndarray, lr: float) -> str:
         names = ", ".join(self.dataset.train.name(int(index)) for index in indices)

@@ -55,6 +55,30 @@ def test_an_existing_sheet_is_kept_unless_forced(folder: Path, tmp_path: Path, c
     assert image.read(sheet).shape[1] == 2 * 32 + 3 * 4
 
 
+def test_priors_stand_beside_their_pictures(folder: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.png"
+    words = ("--data", folder, "--out", sheet, "--count", 4, "--size", 64, "--augment", "none", "--priors", "--prior-empty")
+    assert preview(*words, 1) == 0
+    assert image.read(sheet)[4:68, 68:132].max() == 0  # the right half of the first cell
+    assert preview(*words, 0, "--force") == 0
+    prior = image.read(sheet)[4:68, 68:132, 0]
+    assert 0.6 * 32**2 < prior.sum() / 255 < 1.5 * 32**2  # the square of 32 px, moved
+
+
+def test_composites_have_the_new_background_and_the_old_mask(folder: Path, tmp_path: Path) -> None:
+    blue = np.tile(np.array([20, 40, 230], np.uint8), (50, 70, 1))
+    image.write(tmp_path / "scenes/a.png", blue)
+    sheet = tmp_path / "sheet.png"
+    words = ("--data", folder, "--out", sheet, "--count", 4, "--size", 64, "--augment", "none", "--backgrounds", tmp_path / "scenes")
+    assert preview(*words, "--composite", 1) == 0
+    cell = image.read(sheet)[4:68, 4:68]
+    assert (cell[:14, :14] == blue[0, 0]).all()
+    assert np.ptp(cell[20:44, 20:44], axis=2).max() < 12  # the person is still grey
+    assert (cell == GREEN).all(-1).sum() == 4 * 31
+    assert preview(*words, "--negatives", 1, "--force") == 0
+    assert (image.read(sheet)[4:68, 4:68] == blue[0, 0]).all()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -63,6 +87,9 @@ def test_an_existing_sheet_is_kept_unless_forced(folder: Path, tmp_path: Path, c
         (("--arch", "nothing"), "unknown arch"),
         (("--data", "missing"), "missing"),
         (("--out", "sheet.gif"), "png"),
+        (("--composite", 0.5), "--backgrounds DIR"),
+        (("--negatives", 0.5, "--backgrounds", "none"), "no folder none"),
+        (("--prior-empty", 2), "0 to 1"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

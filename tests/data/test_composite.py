@@ -1,5 +1,6 @@
 """Composites: no trace of the old background, the numbers by hand, and shares, seeds and broken files."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -164,17 +165,26 @@ def test_composites_are_made_at_one_and_a_half_times_the_nets_size(scenes: Path)
 def test_batches_of_composites_are_the_same_by_any_number_of_threads(scenes: Path) -> None:
     source, card = Synthetic(12, seed=0, size=64), Card(arch="munet_mnv3", wm=0.5, size=(64, 64), input=SYMMETRIC)
 
-    def batches(parallel: int, made: Composer | None) -> list[dict[str, np.ndarray]]:
-        options = {"batch": 4, "seed": 1, "epoch": 0, "augment": AugmentConfig(), "parallel": parallel, "composer": made}
+    def batches(parallel: int, made: Composer | None, skip: int = 0) -> list[dict[str, np.ndarray]]:
+        options = {"batch": 4, "seed": 1, "epoch": 0, "augment": AugmentConfig(), "parallel": parallel, "composer": made, "skip": skip}
         return [{name: part.numpy() for name, part in batch.items()} for batch in train_batches(source, card, **options)]
 
     made = composer(scenes, source, composite=0.4, negatives=0.2, people=2)
     one, four, plain = batches(1, made), batches(4, made), batches(4, None)
     assert all(np.array_equal(a[name], b[name]) for a, b in zip(one, four, strict=True) for name in a)
+    (last,) = batches(4, made, skip=2)  # a run that was stopped goes on with the same samples
+    assert all(np.array_equal(last[name], one[2][name]) for name in last)
     changed = sum(
         not np.array_equal(a, b) for one, other in zip(one, plain, strict=True) for a, b in zip(one["x"], other["x"], strict=True)
     )
     assert 3 <= changed <= 11
+
+
+def test_every_epoch_has_its_own_composites(scenes: Path) -> None:
+    card, made = Card(arch="munet_mnv3", wm=0.5, size=(64, 64), input=SYMMETRIC), composer(scenes, composite=0.5, negatives=0.5)
+    options = {"batch": 4, "seed": 1, "augment": AugmentConfig(level="none"), "composer": made}
+    kinds = [next(iter(train_batches(Discs(), card, epoch=epoch, **options)))["mask"].numpy().any((1, 2, 3)).tolist() for epoch in range(6)]
+    assert len(set(map(tuple, kinds))) >= 4  # which of the four are people, and which backgrounds
 
 
 def test_a_broken_background_is_replaced_by_the_next(scenes: Path) -> None:
@@ -220,6 +230,21 @@ def test_settings_that_ask_for_nothing_make_no_composer(scenes: Path) -> None:
     wanted = SampleSettings(composite=0.3, backgrounds=scenes)
     wanted.check_samples()
     assert wanted.composer(Discs(), (64, 64)) is not None
+
+
+def test_threads_may_meet_in_the_estimate_without_openmp() -> None:
+    """Numba's own thread pool ends the process when they do, unless they wait for each other."""
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+from portraitseg.data.foreground import Foreground
+estimate, picture = Foreground(), np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+wanted = estimate(picture, picture[..., 0])
+with ThreadPoolExecutor(4) as pool:
+    assert all(np.array_equal(got, wanted) for got in pool.map(lambda _: estimate(picture, picture[..., 0]), range(12)))
+"""
+    environment = {**os.environ, "NUMBA_THREADING_LAYER": "workqueue"}
+    assert subprocess.run([sys.executable, "-c", code], check=False, env=environment).returncode == 0
 
 
 def test_numba_is_loaded_with_the_first_composer_alone() -> None:

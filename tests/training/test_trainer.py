@@ -223,6 +223,25 @@ def test_phases_have_their_own_rates_freezing_and_plateau(tmp_path, dataset, mon
     assert trained == [len(trainer.model.trainable_variables) - sum(count.values()), trained[2] - count["enc_"], trained[2]]
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_cycles_move_rate_and_momentum_in_every_step(tmp_path, dataset, optimizer):
+    """Four steps of a cycle from a fifth of the rate: base, half of the way, peak, half of the way."""
+    changes = {"optimizer": optimizer, "schedule": "onecycle", "cycle_base": 0.2, "annihilation": 0.0, "cycle_momentum": "0.8,0.9"}
+    trainer = Trainer(config(epochs=1, **changes), dataset, tmp_path / "run")
+    seen, enter = [], trainer._enter
+
+    def entering(phase):
+        enter(phase)
+        inner, used = trainer.step, trainer.optimizer
+        momentum = used.momentum if optimizer == "sgd" else used.beta_1
+        trainer.step = lambda batch: (seen.append((float(used.learning_rate), float(momentum))), inner(batch))[1]
+
+    trainer._enter = entering
+    trainer.fit()
+    wanted = [(2e-3, 0.9), (6e-3, 0.85), (1e-2, 0.8), (6e-3, 0.85)]
+    assert [number for pair in seen for number in pair] == pytest.approx([number for pair in wanted for number in pair])
+
+
 def test_a_wrong_prefix_is_said_before_the_first_phase(tmp_path, dataset):
     with pytest.raises(InputError, match="no layer with weights starts with 'stem_'"):
         Trainer(config(phases="all:1,most:1::stem_", epochs=None), dataset, tmp_path)
