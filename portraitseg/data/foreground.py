@@ -1,6 +1,7 @@
 """The colours of a person without the background that shines through their edge."""
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
@@ -66,10 +67,12 @@ def _load() -> tuple[Callable[..., Any], Any]:
     package = importlib.util.find_spec("pymatting")
     if package is None or package.origin is None:
         raise ImportError(optional.missing(ModuleNotFoundError(name="pymatting"), extra="train"))
+    name = "pymatting.foreground.estimate_foreground_ml"
     path = Path(package.origin).parent / "foreground" / "estimate_foreground_ml.py"
-    spec = importlib.util.spec_from_file_location("portraitseg_pymatting_foreground", path)
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is missing; reinstall pymatting")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.estimate_foreground_ml, numba
+    if name not in sys.modules:
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)  # first: numba's cache on disk finds the module by this name
+        spec.loader.exec_module(module)
+    return sys.modules[name].estimate_foreground_ml, numba
