@@ -126,8 +126,9 @@ def _export(card: Card, config: Config, files: dict[str, Path]) -> None:
 
     from portraitseg import archs
     from portraitseg.data.sources import open_data
-    from portraitseg.export import deploy, int8_graph, int8_input, tflite
+    from portraitseg.export import tflite
     from portraitseg.quantization.calibration import CalibrationSet
+    from portraitseg.rewrite import deploy, int8_graph, int8_input
 
     keras.utils.set_random_seed(0)
     source = open_data(None, size=max(card.size)).train
@@ -155,7 +156,7 @@ def settle(model: Any, x: np.ndarray, seed: int = 0) -> Any:
     import tensorflow as tf
     from tf_keras import layers
 
-    from portraitseg.export.graph import nodes
+    from portraitseg.rewrite.graph import nodes
 
     rng, values = np.random.default_rng(seed), {}
     spreads = {"gamma": (0.5, 1.5), "moving_variance": (0.5, 1.5), "alpha": (-0.1, 0.5)}

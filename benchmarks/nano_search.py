@@ -33,8 +33,9 @@ from tf_keras import layers
 from portraitseg import archs
 from portraitseg.archs.portrait_nano import LARGE, MEDIUM, SMALL, Table, portrait_nano
 from portraitseg.data.sources import open_data
-from portraitseg.export import deploy, int8_graph, tflite
+from portraitseg.export import tflite
 from portraitseg.resizing import RESIZES
+from portraitseg.rewrite import deploy, int8_graph
 from portraitseg.training.config import TrainConfig
 from portraitseg.training.trainer import Trainer
 

@@ -122,7 +122,7 @@ def _label(name: str, item: "Published", notes: Sequence[str]) -> tuple[str, ...
 def _counts(name: str, item: "Published") -> tuple[str, ...]:
     from portraitseg import archs
     from portraitseg.archs.summary import macs
-    from portraitseg.export.deploy import folded_params
+    from portraitseg.rewrite.deploy import folded_params
 
     model = archs.build(archs.new_card(name, wm=item.wm, size=item.size, channels=item.channels, classes=item.classes, **item.options))
     return (
@@ -155,7 +155,7 @@ def _show(config: Config) -> int:
     """The net's stages, and the diagram if it is wanted."""
     from portraitseg import archs
     from portraitseg.archs import diagram, summary
-    from portraitseg.export.deploy import folded_by_layer
+    from portraitseg.rewrite.deploy import folded_by_layer
 
     if config.diagram is not None:
         diagram.check(config.diagram, force=config.force)

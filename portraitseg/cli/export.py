@@ -63,7 +63,7 @@ def run(config: Config) -> int:
     _check(config)
     load_tensorflow()
     from portraitseg import checkpoint
-    from portraitseg.export import deploy
+    from portraitseg.rewrite import deploy
 
     model, trained = checkpoint.load(config.checkpoint)
     path = _output(config, trained)
@@ -150,7 +150,7 @@ def _calibration(config: Config, dataset: "Dataset", card: Card) -> "Calibration
 
 def _for_int8(config: Config, graph: "keras.Model", card: Card) -> tuple["keras.Model", Card]:
     """The deploy graph in operations that run in one piece in int8, and, if bytes go in, with a normalisation that bytes can have."""
-    from portraitseg.export import int8_graph, int8_input
+    from portraitseg.rewrite import int8_graph, int8_input
 
     if config.target == "cpu":
         graph = int8_graph.to_int8_graph(graph)

@@ -1,1 +1,1 @@
-"""From a checkpoint to a file that ships: deploy graph, conversion, report, parity gate."""
+"""From a checkpoint to a file that ships: conversion, report, parity gate."""

@@ -14,7 +14,7 @@ import tf_keras as keras
 from portraitseg import archs, checkpoint
 from portraitseg.archs.summary import macs
 from portraitseg.errors import InputError
-from portraitseg.export.deploy import folded_params
+from portraitseg.rewrite.deploy import folded_params
 
 NARROW = {"unet": 0.125, "u2net": 0.125, "resunet": 0.125, "autoencoder": 0.25, "munet": 0.5}
 """Widths for the tests that hold at any."""

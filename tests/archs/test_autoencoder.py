@@ -10,8 +10,8 @@ from tf_keras import layers
 
 from portraitseg import archs
 from portraitseg.archs.summary import macs
-from portraitseg.export.deploy import to_deploy
 from portraitseg.export.tflite import convert
+from portraitseg.rewrite.deploy import to_deploy
 
 ENCODER = [3, 32, 64, 128, 256, 512, 256]  # six 3x3 convolutions; the last two at 1/16
 DECODER = [256, 128, 64, 32, 16]  # four transposed 2x2 convolutions

@@ -6,7 +6,7 @@ from portraitseg import archs
 from portraitseg.archs.summary import macs
 from portraitseg.card import CAFFE, SYMMETRIC
 from portraitseg.encoders import ENCODERS
-from portraitseg.export.deploy import folded_params
+from portraitseg.rewrite.deploy import folded_params
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)

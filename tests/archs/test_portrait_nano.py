@@ -4,7 +4,7 @@ import pytest
 from tf_keras import layers
 
 from portraitseg import archs
-from portraitseg.export.deploy import folded_params
+from portraitseg.rewrite.deploy import folded_params
 
 
 def conv(kernel: int, taken: int, given: int) -> int:

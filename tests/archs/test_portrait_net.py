@@ -10,8 +10,8 @@ from tf_keras import layers
 
 from portraitseg import archs
 from portraitseg.archs.summary import macs
-from portraitseg.export import deploy
 from portraitseg.image import to_input
+from portraitseg.rewrite import deploy
 
 PUBLISHED = {"deconv": 2_080_760, "grouped": 1_905_400, "bilinear": 1_902_584}
 

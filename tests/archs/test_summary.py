@@ -7,8 +7,8 @@ from tf_keras import layers
 
 from portraitseg import archs
 from portraitseg.archs.summary import Source, macs, stages
-from portraitseg.export.deploy import folded_by_layer
 from portraitseg.resizing import AlignCorners, BilinearTranspose, DepthwiseConv2DTranspose
+from portraitseg.rewrite.deploy import folded_by_layer
 
 # the layer, at 32x32x4, and its multiply-adds worked by hand
 BY_HAND = {

@@ -11,9 +11,10 @@ from tf_keras import layers
 
 from portraitseg.card import IMAGENET, QUANTS, SYMMETRIC, UNIT, Card
 from portraitseg.errors import InputError
-from portraitseg.export import deploy, tflite, tflite_report
+from portraitseg.export import tflite, tflite_report
 from portraitseg.export.tflite_report import DELEGATE, Report, Tensor
 from portraitseg.quantization.calibration import CalibrationSet
+from portraitseg.rewrite import deploy
 
 SIZE = 32
 CARD = Card(arch="munet_mnv3", wm=0.5, size=(SIZE, SIZE), input=SYMMETRIC)
@@ -123,7 +124,7 @@ def test_int8_with_float_ends_is_int8_inside() -> None:
 def test_the_int8_report() -> None:
     report = tflite_report.inspect(_content("int8"))
     assert report.size == len(_content("int8"))
-    resize = {"STRIDED_SLICE": 4, "CONCATENATION": 3, "CONV_2D": 4, "DEPTH_TO_SPACE": 1}  # of one channel: see export/thin_resize.py
+    resize = {"STRIDED_SLICE": 4, "CONCATENATION": 3, "CONV_2D": 4, "DEPTH_TO_SPACE": 1}  # of one channel: see rewrite/thin_resize.py
     assert report.ops == {"QUANTIZE": 2, "TRANSPOSE_CONV": 1, "LOGISTIC": 1, **resize}
     assert report.partitions == 1
     assert report.outside == {"QUANTIZE": 2}  # uint8 to int8 and back, at the two ends

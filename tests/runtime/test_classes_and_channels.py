@@ -8,8 +8,9 @@ import pytest
 from portraitseg import archs, benchmark, checkpoint
 from portraitseg.archs import ArchSpec
 from portraitseg.card import CAFFE, IMAGENET, SYMMETRIC, Card, card_path
-from portraitseg.export import deploy, int8_graph, int8_input, tflite
+from portraitseg.export import tflite
 from portraitseg.quantization.calibration import CalibrationSet
+from portraitseg.rewrite import deploy, int8_graph, int8_input
 from portraitseg.runtime import open_artifact
 
 SIZE = 32

@@ -6,8 +6,9 @@ import pytest
 from portraitseg import archs, checkpoint
 from portraitseg.archs import ArchSpec
 from portraitseg.card import CAFFE, SYMMETRIC, UNIT, Card, card_path
-from portraitseg.export import deploy, tflite
+from portraitseg.export import tflite
 from portraitseg.image import to_input
+from portraitseg.rewrite import deploy
 from portraitseg.runtime import Video, open_artifact
 
 SIZE = 32

@@ -11,8 +11,8 @@ from tf_keras import layers
 from portraitseg import archs
 from portraitseg.card import SYMMETRIC, Card
 from portraitseg.errors import InputError
-from portraitseg.export import deploy
 from portraitseg.layers import Dropout
+from portraitseg.rewrite import deploy
 
 
 def _card(*, classes: int = 1) -> Card:

@@ -12,8 +12,8 @@ import tensorflow as tf
 import tf_keras as keras
 from tf_keras import layers
 
-from portraitseg.export.graph import Array, Graph, Step, copy_layer
 from portraitseg.resizing import DepthwiseConv2DTranspose
+from portraitseg.rewrite.graph import Array, Graph, Step, copy_layer
 
 FEW = 16
 """A 3x3 kernel needs 2x2 taps for each of the four pixels, 16 instead of 9; above so many channels that costs more than it saves."""

@@ -7,10 +7,10 @@ import pytest
 import tf_keras as keras
 from tf_keras import layers
 
-from portraitseg.export.simplify import simplify
-from portraitseg.export.subpixel import TAPS, DepthToSpace
-from portraitseg.export.thin_resize import weights
 from portraitseg.resizing import AlignCorners, BilinearTranspose, DepthwiseConv2DTranspose
+from portraitseg.rewrite.simplify import simplify
+from portraitseg.rewrite.subpixel import TAPS, DepthToSpace
+from portraitseg.rewrite.thin_resize import weights
 
 
 def _varied(model: keras.Model) -> keras.Model:

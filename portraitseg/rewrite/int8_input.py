@@ -7,7 +7,7 @@ import tf_keras as keras
 
 from portraitseg.card import UNIT, Card
 from portraitseg.errors import InputError
-from portraitseg.export.graph import Graph, Step
+from portraitseg.rewrite.graph import Graph, Step
 
 NAME = "image_normalised"
 

@@ -20,9 +20,9 @@ import numpy as np
 import tf_keras as keras
 from tf_keras import layers
 
-from portraitseg.export.graph import Graph, Step, copy_layer
-from portraitseg.export.int8_prelu import bent, rewrite_prelus
 from portraitseg.layers import HardSwish
+from portraitseg.rewrite.graph import Graph, Step, copy_layer
+from portraitseg.rewrite.int8_prelu import bent, rewrite_prelus
 
 FUSES_RELU = (
     layers.Conv2D,  # and Conv2DTranspose

@@ -13,8 +13,8 @@ import tensorflow as tf
 import tf_keras as keras
 from tf_keras import layers
 
-from portraitseg.export.graph import Array, Graph, Step
-from portraitseg.export.subpixel import DepthToSpace
+from portraitseg.rewrite.graph import Array, Graph, Step
+from portraitseg.rewrite.subpixel import DepthToSpace
 
 THIN = 2
 """Up to so many channels."""

@@ -16,7 +16,7 @@ import numpy as np
 import tf_keras as keras
 from tf_keras import layers
 
-from portraitseg.export.graph import Array, Graph, Step, copy_layer
+from portraitseg.rewrite.graph import Array, Graph, Step, copy_layer
 
 FREE = 8
 """Up to so many channels the first convolution gives twice as many in the same time: XNNPACK computes 16 at once."""

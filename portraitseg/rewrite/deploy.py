@@ -12,9 +12,9 @@ import tf_keras as keras
 
 from portraitseg.archs import logits_model
 from portraitseg.card import Card
-from portraitseg.export.graph import copy_layer, nodes
-from portraitseg.export.simplify import simplify
 from portraitseg.layers import Dropout
+from portraitseg.rewrite.graph import copy_layer, nodes
+from portraitseg.rewrite.simplify import simplify
 
 PROB = "prob"
 DROPPED = (Dropout, keras.layers.Dropout, keras.layers.SpatialDropout2D, keras.layers.GaussianNoise, keras.layers.GaussianDropout)

@@ -12,10 +12,11 @@ from tf_keras import layers
 from portraitseg import archs
 from portraitseg.card import CAFFE, IMAGENET, SYMMETRIC, UNIT, Card, InputSpec
 from portraitseg.errors import InputError
-from portraitseg.export import deploy, int8_graph, int8_input, tflite, tflite_report
-from portraitseg.export.graph import nodes
+from portraitseg.export import tflite, tflite_report
 from portraitseg.layers import HardSigmoid, HardSwish
 from portraitseg.quantization.calibration import CalibrationSet
+from portraitseg.rewrite import deploy, int8_graph, int8_input
+from portraitseg.rewrite.graph import nodes
 
 SIZE = 16
 

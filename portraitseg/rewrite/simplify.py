@@ -4,10 +4,10 @@ import numpy as np
 import tf_keras as keras
 from tf_keras import layers
 
-from portraitseg.export.graph import Array, Graph, Step, copy_layer
-from portraitseg.export.subpixel import spread
-from portraitseg.export.thin_resize import rewrite_thin_resizes
 from portraitseg.resizing import AlignCorners
+from portraitseg.rewrite.graph import Array, Graph, Step, copy_layer
+from portraitseg.rewrite.subpixel import spread
+from portraitseg.rewrite.thin_resize import rewrite_thin_resizes
 
 
 def simplify(model: keras.Model) -> keras.Model:
