@@ -1,8 +1,9 @@
 """The card: a JSON file beside every checkpoint and artifact that says what it is and how to feed it."""
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,12 @@ from portraitseg.files import atomic
 UNNAMED = ("half_pixel",)
 """Option values that a file's name leaves out: what any reader takes for granted."""
 QUANTS = ("fp32", "fp16", "dynamic", "int8")
+EMBEDDED = "portraitseg_card"
+"""Under this name an artifact's own metadata holds its card too, but for `sha256`, which is of the whole file."""
+MAX_BYTES = 2**20
+"""Of a card; those that we write have two thousand."""
+FEEDING = ("arch", "wm", "size", "input", "options", "channels", "classes", "fit", "output", "quant", "io")
+"""What two cards of one artifact have to agree on: what the net is, and how it is fed and read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,22 +86,54 @@ class Card:
     def save(self, path: Path) -> None:
         """Write the card as JSON, whole or not at all."""
         with atomic(path) as temporary:
-            temporary.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+            temporary.write_text(self.to_json(), encoding="utf-8")
+
+    def to_json(self) -> str:
+        """The card as text."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    def embedded(self) -> bytes:
+        """The card as it goes into the artifact itself, see `EMBEDDED`."""
+        return replace(self, sha256="").to_json().encode()
+
+    def differing(self, other: "Card") -> list[str]:
+        """Names of the fields of `FEEDING` in which two cards differ."""
+        return [name for name in FEEDING if getattr(self, name) != getattr(other, name)]
 
     @staticmethod
     def load(path: Path) -> "Card":
         """Read a card.
 
         Raises:
-            InputError: the file is missing, is not JSON, or lacks a field.
+            InputError: the file is missing, is not JSON, lacks a field, or a field has a value that none can have.
         """
         try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
+            with path.open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
         except FileNotFoundError as error:
             raise InputError(f"no card {path}; every checkpoint and artifact has its card (a .json file) beside it") from error
-        except (OSError, ValueError) as error:
-            raise InputError(f"cannot read the card {path}: {error}; restore it or export the model again") from error
-        return _from_json(raw, path)
+        except OSError as error:
+            raise InputError(f"cannot read the card {path}: {error.strerror}; restore it or export the model again") from error
+        return Card.parse(content, str(path))
+
+    @staticmethod
+    def parse(content: bytes, source: str) -> "Card":
+        """Understand a card.
+
+        Args:
+            content: JSON.
+            source: where it came from, for the message.
+
+        Raises:
+            InputError: as `load`.
+        """
+        try:
+            if len(content) > MAX_BYTES:
+                raise ValueError(f"more than {MAX_BYTES} bytes")
+            raw = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"cannot read the card {source}: {error}; restore it or export the model again") from error
+        return _from_json(raw, source)
 
 
 def card_path(model: Path) -> Path:
@@ -102,7 +141,7 @@ def card_path(model: Path) -> Path:
     return model.with_suffix(".json")
 
 
-def _from_json(raw: Any, path: Path) -> Card:
+def _from_json(raw: Any, source: str) -> Card:
     known = {item.name for item in fields(Card)}
     try:
         values = {key: value for key, value in raw.items() if key in known}
@@ -111,11 +150,28 @@ def _from_json(raw: Any, path: Path) -> Card:
         height, width = values["size"]
         values["size"] = (int(height), int(width))
         values["data"] = tuple(values.get("data", ()))
-        return Card(**values)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is not a portraitseg card ({error!r}); restore it or export the model again") from error
+        return _checked(Card(**values))
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{source} is not a portraitseg card ({error!r}); restore it or export the model again") from error
 
 
 def _three(values: Any) -> tuple[float, float, float]:
     first, second, third = (float(value) for value in values)
     return first, second, third
+
+
+def _checked(card: Card) -> Card:
+    """The card, if every field has a value that a card can have; else a ValueError or TypeError says which has not."""
+    fine = {
+        "wm": math.isfinite(card.wm) and 0 < card.wm <= 100,
+        "size": all(0 < side <= 2**15 for side in card.size),
+        "input": all(map(math.isfinite, card.input.mean + card.input.std)) and all(card.input.std) and card.input.order in ("rgb", "bgr"),
+        "channels": card.channels in (3, 4),
+        "classes": card.classes in (1, 2),
+        **{name: isinstance(getattr(card, name), Mapping) for name in ("options", "metrics", "training", "calibration")},
+        **{name: isinstance(getattr(card, name), str) for name in ("arch", "fit", "output", "quant", "io", "licence", "sha256", "version")},
+    }
+    for name, good in fine.items():
+        if not good:
+            raise ValueError(f"{name} cannot be {getattr(card, name)!r}"[:200])
+    return card

@@ -1,10 +1,11 @@
 """The card: there and back, and what is not one."""
 
 import dataclasses
+import json
 
 import pytest
 
-from portraitseg.card import SYMMETRIC, Card, card_path
+from portraitseg.card import MAX_BYTES, SYMMETRIC, Card, card_path
 from portraitseg.errors import InputError
 
 CARD = Card(
@@ -43,3 +44,36 @@ def test_a_field_of_a_later_version_is_let_be(tmp_path):
     text = (tmp_path / "x.json").read_text()
     (tmp_path / "x.json").write_text(text.replace("{", '{"later": 1,', 1))
     assert Card.load(tmp_path / "x.json") == CARD
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("wm", float("nan")), ("wm", 0), ("wm", "1"), ("size", [10**6, 64]), ("size", [-64, 64]), ("size", [1e400, 64]),
+        ("channels", 10**9), ("input", {"mean": [0, 0, 0], "std": [1, 1, 1], "order": "rbg"}),
+        ("channels", [3]), ("classes", 3), ("options", []), ("metrics", "x"), ("arch", {"a": 1}), ("sha256", 5), ("fit", None), ("data", 7),
+        ("input", {"mean": [0, 0, 0], "std": [1, 0, 1], "order": "rgb"}),
+        ("input", {"mean": [0, 0, float("inf")], "std": [1, 1, 1], "order": "rgb"}),
+    ],
+)  # fmt: skip
+def test_a_value_that_no_card_can_have(tmp_path, field, value):
+    CARD.save(tmp_path / "x.json")
+    raw = json.loads((tmp_path / "x.json").read_text())
+    (tmp_path / "x.json").write_text(json.dumps({**raw, field: value}))
+    with pytest.raises(InputError, match="x.json is not a portraitseg card"):
+        Card.load(tmp_path / "x.json")
+
+
+def test_deep_and_long_ones_are_errors_too(tmp_path):
+    for text in ("[" * 200_000, " " * (MAX_BYTES + 1), '{"a":' * 100_000):
+        (tmp_path / "x.json").write_text(text)
+        with pytest.raises(InputError, match="cannot read the card"):
+            Card.load(tmp_path / "x.json")
+
+
+def test_the_embedded_form_is_the_card_but_for_the_files_digest():
+    card = dataclasses.replace(CARD, sha256="ab" * 32)
+    back = Card.parse(card.embedded(), "here")
+    assert back == CARD
+    assert card.differing(back) == []
+    assert card.differing(dataclasses.replace(back, size=(1, 2), fit="letterbox", licence="MIT")) == ["size", "fit"]
