@@ -4,7 +4,6 @@ The format: https://github.com/tensorflow/tensorflow/blob/master/tensorflow/comp
 Buffer) and https://flatbuffers.dev/internals. Runtimes pass over names that they do not know.
 """
 
-import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,22 +15,24 @@ IDENTIFIER = b"TFL3"
 FIELDS = 8
 """Of the table Model: version, operator codes, subgraphs, description, buffers, metadata buffer, metadata, signatures."""
 VERSION, BUFFERS, METADATA = 0, 4, 6
-MALFORMED = (IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError, struct.error)
-"""What reading a flatbuffer raises whose offsets lead nowhere."""
+NAME, BUFFER = 0, 1
+"""Of the table Metadata: what it is called, and the number of the buffer that has it."""
+DATA, OFFSET = 0, 1
+"""Of the table Buffer: its bytes, or, in files of later converters, where in the file they lie."""
 
 
-def read(content: bytes) -> dict[str, bytes]:
-    """All blocks by name; empty where there are none, or where the file is none that can be read."""
-    from ai_edge_litert.schema_py_generated import Model
-
+def read(content: bytes, name: str, *, most: int = 2**24) -> bytes | None:
+    """A block's first `most` bytes; None where there is none of this name, or where the file cannot be read."""
     if content[4:8] != IDENTIFIER:
-        return {}
+        return None
     try:
-        model = Model.GetRootAs(content, 0)
-        entries = [model.Metadata(index) for index in range(min(model.MetadataLength(), len(content)))]
-        return {entry.Name().decode(): _data(model.Buffers(entry.Buffer()), content) for entry in entries}
-    except (AttributeError, *MALFORMED):
-        return {}
+        model = flatbuffer.root(content)
+        for entry in flatbuffer.children(model, METADATA):
+            if _name(entry) == name:
+                return flatbuffer.raw(flatbuffer.children(model, BUFFERS)[flatbuffer.number(entry, BUFFER, "I")], DATA, most=most)
+    except flatbuffer.MALFORMED:
+        return None
+    return None
 
 
 def add(content: bytes, blocks: Mapping[str, bytes]) -> bytes:
@@ -46,45 +47,34 @@ def add(content: bytes, blocks: Mapping[str, bytes]) -> bytes:
     if content[4:8] != IDENTIFIER:
         raise InputError(f'this is not a .tflite file: bytes 4 to 8 must be "TFL3", got {content[4:8]!r}; export it again')
     try:
-        return _prepend(content, blocks)
-    except MALFORMED as error:
+        return _prepend(content + bytes(-len(content) % flatbuffer.ALIGNMENT), blocks)
+    except flatbuffer.MALFORMED as error:
         raise InputError(f"this .tflite file is broken ({error}); export it again") from error
 
 
 def _prepend(content: bytes, blocks: Mapping[str, bytes]) -> bytes:
-    from ai_edge_litert.schema_py_generated import Model
-
-    content += bytes(-len(content) % flatbuffer.ALIGNMENT)
-    model = Model.GetRootAs(content, 0)
+    model = flatbuffer.root(content)
     _check(model)
     builder = flatbuffer.new_builder(content)
-    kept = [entry for entry in map(model.Metadata, range(model.MetadataLength())) if entry.Name().decode() not in blocks]
-    entries = [len(content) - entry._tab.Pos for entry in kept]
-    buffers = [len(content) - model.Buffers(index)._tab.Pos for index in range(model.BuffersLength())]
+    entries = [len(content) - entry.Pos for entry in flatbuffer.children(model, METADATA) if _name(entry) not in blocks]
+    buffers = [len(content) - buffer.Pos for buffer in flatbuffer.children(model, BUFFERS)]
     for name, block in blocks.items():
-        entries.append(flatbuffer.table(builder, references={0: builder.CreateString(name)}, uints={1: len(buffers)}))
-        buffers.append(flatbuffer.table(builder, references={0: flatbuffer.data(builder, block)}))
-    fields = {field: _place(model, field, len(content)) for field in range(VERSION + 1, FIELDS)}
-    fields |= {BUFFERS: flatbuffer.vector(builder, buffers), METADATA: flatbuffer.vector(builder, entries)}
-    root = flatbuffer.table(builder, references=fields, uints={VERSION: model.Version()})
+        entries.append(flatbuffer.table(builder, references={NAME: builder.CreateString(name)}, uints={BUFFER: len(buffers)}))
+        buffers.append(flatbuffer.table(builder, references={DATA: flatbuffer.data(builder, block)}))
+    parts = {field: flatbuffer.child(model, field) for field in range(VERSION + 1, FIELDS)}
+    references = {field: len(content) - part.Pos for field, part in parts.items() if part}
+    references |= {BUFFERS: flatbuffer.vector(builder, buffers), METADATA: flatbuffer.vector(builder, entries)}
+    root = flatbuffer.table(builder, references=references, uints={VERSION: flatbuffer.number(model, VERSION, "I")})
     return flatbuffer.finish(builder, root, IDENTIFIER)
 
 
 def _check(model: Any) -> None:
     """Raises InputError where what is to be copied by reference cannot be."""
-    if any(model.Buffers(index).Offset() > 1 for index in range(model.BuffersLength())):
+    if any(flatbuffer.number(buffer, OFFSET, "Q") > 1 for buffer in flatbuffer.children(model, BUFFERS)):
         raise InputError("this .tflite file keeps weights outside its flatbuffer, which must not move; inline them first")
-    if model._tab.Offset(4 + 2 * FIELDS):
+    if model.Offset(4 + 2 * FIELDS):
         raise InputError(f"this .tflite file has more than the {FIELDS} fields of schema version 3; export it with TensorFlow 2")
 
 
-def _place(model: Any, field: int, size: int) -> int:
-    """Where a field of the old root stands, counted from the end; 0: it is not there."""
-    slot = model._tab.Offset(4 + 2 * field)
-    return size - model._tab.Indirect(model._tab.Pos + slot) if slot else 0
-
-
-def _data(buffer: Any, content: bytes) -> bytes:
-    slot = buffer._tab.Offset(4)
-    start = buffer._tab.Vector(slot) if slot else 0
-    return content[start : start + buffer._tab.VectorLen(slot)] if slot else b""
+def _name(entry: Any) -> str:
+    return flatbuffer.raw(entry, NAME, most=256).decode()

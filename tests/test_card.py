@@ -60,7 +60,7 @@ def test_a_value_that_no_card_can_have(tmp_path, field, value):
     CARD.save(tmp_path / "x.json")
     raw = json.loads((tmp_path / "x.json").read_text())
     (tmp_path / "x.json").write_text(json.dumps({**raw, field: value}))
-    with pytest.raises(InputError, match="x.json is not a portraitseg card"):
+    with pytest.raises(InputError, match="is not a portraitseg card"):
         Card.load(tmp_path / "x.json")
 
 
