@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from portraitseg.card import Card, card_path
+from portraitseg.card import EMBEDDED, Card, card_path
 from portraitseg.errors import InputError
 from portraitseg.files import atomic, refuse_existing
 from portraitseg.quiet import load_tensorflow
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from portraitseg.data.sources import Dataset
     from portraitseg.export.parity import Parity
     from portraitseg.quantization.calibration import CalibrationSet
+
+SUFFIXES = {"tflite": ".tflite", "mediapipe": "-mediapipe.tflite"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,8 @@ class Config:
     """fp16: half-precision weights; dynamic: int8 weights; int8: full integer, calibrated on pictures."""
     io: Literal["uint8", "int8", "float"] | None = None
     """Input and output of an int8 file (default: uint8, so that a picture's raw RGB bytes are the input). The others have float ones."""
+    format: Literal["tflite", "mediapipe"] = "tflite"
+    """mediapipe: a .tflite that MediaPipe Tasks' ImageSegmenter takes, with labels and normalisation; LiteRT takes it too."""
     target: Literal["cpu", "plain"] = "cpu"
     """cpu: the same function in the operations that XNNPACK runs fastest; plain: as built, for Edge TPUs and others that know few."""
     data: Path | None = None
@@ -74,13 +78,16 @@ def run(config: Config) -> int:
             print(f"note: batch normalisation {name} follows no convolution and stays an op of its own")
         if config.quant == "int8":
             graph, card = _for_int8(config, graph, card)
+        if config.format == "mediapipe":
+            graph, card = _for_mediapipe(config, graph, card)
         calibration = _calibration(config, dataset, card) if config.quant == "int8" else None
         card = _artifact_card(config, card, calibration)
         content = _convert(graph, card, calibration)
         parity = _compare(config, (model, trained), card, content, dataset, folder / path.name)
         if not _accepted(config, parity, path):
             return 1
-        _write(path, content, _with_parity(config, card, parity))
+        card = _with_parity(config, card, parity)
+        _write(path, _with_metadata(config, content, card), card)
     return 0
 
 
@@ -96,7 +103,7 @@ def _check(config: Config) -> None:
 
 def _output(config: Config, card: Card) -> Path:
     """Where the file will stand; nothing that is there is overwritten unasked, and the checkpoint's card never."""
-    path = (config.out or config.checkpoint.parent) / f"{card.name}-{config.quant}.tflite"
+    path = (config.out or config.checkpoint.parent) / f"{card.name}-{config.quant}{SUFFIXES[config.format]}"
     refuse_existing(path, force=config.force)
     refuse_existing(card_path(path), force=config.force)
     if card_path(path).resolve() == card_path(config.checkpoint).resolve():
@@ -157,6 +164,19 @@ def _for_int8(config: Config, graph: "keras.Model", card: Card) -> tuple["keras.
     return (graph, card) if _io(config) == "float" else int8_input.to_byte_input(graph, card)
 
 
+def _for_mediapipe(config: Config, graph: "keras.Model", card: Card) -> tuple["keras.Model", Card]:
+    """The graph with a normalisation that ImageSegmenter knows: one for all channels, RGB.
+
+    Raises:
+        InputError: the net cannot be fed by ImageSegmenter.
+    """
+    from portraitseg.export import mediapipe
+    from portraitseg.rewrite import int8_input
+
+    mediapipe.check(card, io=_io(config))
+    return int8_input.to_byte_input(graph, card)
+
+
 def _artifact_card(config: Config, card: Card, calibration: "CalibrationSet | None") -> Card:
     """The card as it ships: without the machine's paths, with what the file was made from."""
     io = {"uint8": "uint8", "int8": "int8", "float": "float32"}[_io(config)]
@@ -209,7 +229,8 @@ def _compare(
     with atomic(file) as temporary:
         temporary.write_bytes(content)
     indices = draw(len(dataset.val), config.held_out, seed=config.seed)
-    reference, artifact = parity.keras_reference(*checkpoint), open_artifact(file, card=card)
+    vouched = replace(card, sha256=hashlib.sha256(content).hexdigest())
+    reference, artifact = parity.keras_reference(*checkpoint), open_artifact(file, card=vouched)
     result = parity.compare(reference, artifact, dataset.val, indices, prepared=checkpoint[1])
     print(f"parity on {result.pictures} held-out pictures: {result.line(card.quant)}")
     return result
@@ -239,9 +260,22 @@ def _with_parity(config: Config, card: Card, result: "Parity") -> Card:
     return replace(card, metrics={**card.metrics, **figures})
 
 
+def _with_metadata(config: Config, content: bytes, card: Card) -> bytes:
+    """The file as it ships: its card is inside too and, for MediaPipe, what that wants to know."""
+    from portraitseg import tflite_metadata
+    from portraitseg.export import mediapipe
+
+    blocks = {EMBEDDED: card.embedded()}
+    return mediapipe.with_metadata(content, card, blocks) if config.format == "mediapipe" else tflite_metadata.add(content, blocks)
+
+
 def _write(path: Path, content: bytes, card: Card) -> None:
-    """The file and its card, both or neither."""
+    """The file and its card, both or neither, once the file has opened."""
+    from portraitseg.runtime import open_artifact
+
+    card = replace(card, sha256=hashlib.sha256(content).hexdigest())
     with atomic(path) as temporary:
         temporary.write_bytes(content)
-        replace(card, sha256=hashlib.sha256(content).hexdigest()).save(card_path(path))
+        open_artifact(temporary, card=card)
+        card.save(card_path(path))
     print(f"wrote {path} and {card_path(path).name}")

@@ -27,24 +27,22 @@ def labels(card: Card) -> str:
     return "\n".join(NAMES[card.classes]) + "\n"
 
 
-def check(card: Card) -> None:
+def check(card: Card, *, io: str) -> None:
     """Refuse a net that ImageSegmenter cannot feed.
 
+    Args:
+        card: the net's.
+        io: type of the file's input and output.
+
     Raises:
-        InputError: it has a prior channel, keeps the picture's proportions, wants BGR or channels with different ranges, or has int8
-            ends.
+        InputError: it has a prior channel, keeps the picture's proportions, or has int8 ends.
     """
-    wrong = {
-        "a fourth channel, which ImageSegmenter leaves out": card.channels != 3,
-        "the picture in its own proportions, while ImageSegmenter stretches it": card.fit != "stretch",
-        "int8 ends, which ImageSegmenter refuses; leave --io out": card.io == "int8",
-        "BGR, or another range for each channel; put the normalisation into the graph": card.input.order != "rgb"
-        or len({*card.input.mean}) > 1
-        or len({*card.input.std}) > 1,
-    }
-    found = [reason for reason, applies in wrong.items() if applies]
-    if found:
-        raise InputError(f"{card.name} is not for MediaPipe: it wants {'; and '.join(found)}")
+    if card.channels != 3:
+        raise InputError(f"MediaPipe's ImageSegmenter feeds pictures of 3 channels, {card.name} takes {card.channels}; export a .tflite")
+    if card.fit != "stretch":
+        raise InputError(f"MediaPipe's ImageSegmenter stretches pictures, {card.name} was trained with fit {card.fit}; export a .tflite")
+    if io == "int8":
+        raise InputError("MediaPipe's ImageSegmenter refuses int8 input and output; leave --io out, or say uint8 or float")
 
 
 def with_metadata(content: bytes, card: Card, blocks: Mapping[str, bytes] | None = None) -> bytes:
@@ -52,10 +50,15 @@ def with_metadata(content: bytes, card: Card, blocks: Mapping[str, bytes] | None
 
     The labels stand behind the flatbuffer as an uncompressed zip archive, as the schema's AssociatedFile wants it.
 
+    Args:
+        content: a file whose input has one normalisation for all channels, RGB.
+        card: its card.
+        blocks: more metadata.
+
     Raises:
         InputError: as `check`, and `tflite_metadata.add`.
     """
-    check(card)
+    check(card, io=card.io)
     buffer = io.BytesIO(tflite_metadata.add(content, {BLOCK: _model(card), **(blocks or {})}))
     with zipfile.ZipFile(buffer, "a") as archive:
         archive.writestr(zipfile.ZipInfo(LABELS), labels(card))  # of 1980, so that the same net gives the same bytes

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,9 @@ import pytest
 import tf_keras as keras
 from tf_keras import layers
 
-from portraitseg import archs, checkpoint
+from portraitseg import archs, checkpoint, tflite_metadata
 from portraitseg.archs import ArchSpec
-from portraitseg.card import QUANTS, Card, card_path
+from portraitseg.card import EMBEDDED, QUANTS, Card, card_path
 from portraitseg.cli import main
 from portraitseg.export import parity
 from portraitseg.export.parity import Tolerance
@@ -104,6 +105,8 @@ def test_int8_end_to_end(saved: Path, data: Path, capsys: pytest.CaptureFixture[
     assert str(data.parent) not in json.dumps(json.loads((saved.parent / f"{NAME}-int8.json").read_text()))
 
     picture = cv2.imread(str(data / "val" / "images" / "val03.png"))[..., ::-1]
+    content = (saved.parent / f"{NAME}-int8.tflite").read_bytes()
+    assert replace(Card.parse(tflite_metadata.read(content, EMBEDDED), "inside"), sha256=card.sha256) == card
     theirs, ours = open_artifact(saved)(picture), open_artifact(saved.parent / f"{NAME}-int8.tflite")(picture)
     assert theirs.std() > 0.2
     assert np.abs(theirs - ours).mean() < 0.02
@@ -129,6 +132,28 @@ def test_other_ends(saved: Path, io: str, stored: str) -> None:
 def test_operations_as_built_on_request(saved: Path, target: str, op: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert _export(saved, "--quant", "int8", "--target", target) == 0
     assert op in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("quant", ["fp32", "int8"])
+def test_for_mediapipe(saved: Path, quant: str) -> None:
+    """What MediaPipe makes of it: tests/export/test_mediapipe.py."""
+    assert _export(saved, "--quant", quant, "--format", "mediapipe", "--held-out", 4) == 0
+    path = saved.parent / f"{NAME}-{quant}-mediapipe.tflite"
+    content = path.read_bytes()
+    assert tflite_metadata.read(content, "TFLITE_METADATA")[4:8] == b"M001"
+    assert Card.parse(tflite_metadata.read(content, EMBEDDED), "inside").quant == quant
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("labels.txt") == b"person\n"
+
+
+def test_what_mediapipe_refuses_is_refused_before_the_work(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _export(saved, "--io", "int8", "--format", "mediapipe") == 2
+    assert "refuses int8 input and output; leave --io out" in capsys.readouterr().err
+    model, card = checkpoint.load(saved)
+    checkpoint.save(model, replace(card, fit="letterbox"), saved)
+    assert _export(saved, "--format", "mediapipe") == 2
+    assert "trained with fit letterbox; export a .tflite" in capsys.readouterr().err
+    assert _files(saved) == {"best.h5", "best.json"}
 
 
 def test_other_data_is_named_in_the_card(saved: Path, data: Path) -> None:
