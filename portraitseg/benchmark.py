@@ -7,6 +7,7 @@ and the ratio of two rows is worth more than either number.
 `python -m portraitseg.benchmark MODEL THREADS WARMUPS RUNS [INPUT_RANGE]` is such a process; it prints one JSON object.
 """
 
+import importlib
 import json
 import os
 import platform
@@ -27,10 +28,19 @@ from portraitseg.data.sources import Source
 from portraitseg.errors import InputError
 from portraitseg.export import tflite_report
 from portraitseg.metrics import Meter
-from portraitseg.runtime import foreign_card, open_artifact, predict
+from portraitseg.runtime import Artifact, foreign_card, kind, open_artifact, predict
 
 ROUNDS = 5
 MB = 2**20
+LIBRARIES = {
+    ".tflite": "ai_edge_litert.interpreter",
+    ".onnx": "onnxruntime",
+    ".xml": "openvino",
+    ".pb": "tensorflow",
+    "a folder": "tensorflow",
+    ".h5": "tensorflow",
+}
+"""What each kind of `runtime.ENGINES` is run by."""
 SAMPLE = Path(__file__).parent / "assets" / "astronaut.jpg"
 
 
@@ -200,26 +210,21 @@ def _measure_apart(path: Path, settings: Settings, runs: int) -> Sample:
 
 def _measure_here(path: Path, settings: Settings, runs: int) -> Sample:
     """Measure in this process, which must be a fresh one."""
-    from portraitseg.runtime.tflite import TFLite, picture_input, quantize
-
-    card = find_card(path, settings) or Card.load(card_path(path))
+    card = find_card(path, settings)
     sample = pictures.read(SAMPLE)
-    import ai_edge_litert.interpreter  # noqa: F401 - loading LiteRT itself is not loading the model
-
+    importlib.import_module(LIBRARIES[kind(path)])  # loading the library itself is not loading the model
     start = time.perf_counter()
-    runtime = TFLite(path, threads=settings.threads, card=card)
+    runtime = open_artifact(path, threads=settings.threads, card=card)
     load = time.perf_counter() - start
-    detail = picture_input(runtime.interpreter, path)
-    x = quantize(pictures.to_input(sample, card), detail)[None]  # 1,h,w,C
-    latencies = [_invoke(runtime.interpreter, detail["index"], x) for _ in range(settings.warmups + runs)]
+    x = runtime.tensor(pictures.to_input(sample, runtime.card))
+    latencies = [_invoke(runtime, x) for _ in range(settings.warmups + runs)]
     return Sample(load_ms=1e3 * load, latencies_ms=latencies[settings.warmups :], peak_mb=peak_mb())
 
 
-def _invoke(interpreter: Any, index: int, x: pictures.Array) -> float:
+def _invoke(runtime: Artifact, x: pictures.Array) -> float:
     """Run the net once; milliseconds."""
-    interpreter.set_tensor(index, x)  # each time: the arena may give the input's memory to later tensors
     start = time.perf_counter()
-    interpreter.invoke()
+    runtime.engine(x, runtime.mask.index)
     return 1e3 * (time.perf_counter() - start)
 
 

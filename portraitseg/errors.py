@@ -11,3 +11,9 @@ class InputError(ValueError):
 
 class RunStoppedError(Exception):
     """A training run was stopped by Ctrl-C or SIGTERM, and its state is saved."""
+
+
+def one_line(error: BaseException) -> str:
+    """A library's message, without line breaks, and no longer than a person reads."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else f"{text[:300]} ..."

@@ -1,51 +1,110 @@
-"""Run a model file: picture in, prob out. Without TensorFlow, except for checkpoints."""
+"""Run a model file: picture in, prob out. Without TensorFlow, except for checkpoints, SavedModels and frozen graphs."""
 
-from collections.abc import Callable
+import importlib
 from pathlib import Path
 
-from portraitseg.card import Card
+from portraitseg.card import Card, card_path
 from portraitseg.errors import InputError
-from portraitseg.runtime.base import Runtime, predict
-from portraitseg.runtime.foreign import foreign_card
+from portraitseg.parts import sha256
+from portraitseg.runtime.base import Artifact, Engine, Runtime, predict
+from portraitseg.runtime.foreign import card_of
 from portraitseg.runtime.video import Video
 
-__all__ = ["RUNTIMES", "Runtime", "Video", "foreign_card", "open_artifact", "predict"]
+__all__ = ["ENGINES", "Artifact", "Runtime", "Video", "foreign_card", "kind", "open_artifact", "predict"]
+
+ENGINES = {
+    ".tflite": "tflite",
+    ".onnx": "onnx",
+    ".xml": "openvino",
+    ".pb": "frozen",
+    "a folder": "saved_model",
+    ".h5": "keras",
+}
+"""Suffix -> the module of this package that opens such a file; imported when one is opened."""
 
 
-def open_artifact(path: Path, *, threads: int = 2, card: Card | None = None) -> Runtime:
+def open_artifact(path: Path, *, threads: int = 2, card: Card | None = None) -> Artifact:
     """Load a model by its suffix.
 
     Args:
-        path: an artifact (.tflite) or a checkpoint (.h5).
-        threads: of the CPU, for the net itself.
+        path: an artifact or a checkpoint; see `ENGINES`.
+        threads: of the CPU, for the net itself. TensorFlow, which has them for the whole process, says so if it runs with others.
         card: for a file of another project, which has no card beside it; see `foreign_card`.
 
     Raises:
         InputError: the file is missing, broken, of another kind, without a card, or does not fit its card.
         ImportError: the suffix needs a package that is not installed.
     """
-    loader = RUNTIMES.get(path.suffix.lower())
-    if loader is None:
-        raise InputError(f"cannot run {path}: its suffix must be {' or '.join(RUNTIMES)}, got {path.suffix!r}; export.py makes a .tflite")
-    if not path.is_file():
-        raise InputError(f"no model file {path}; give a .tflite that export.py wrote or a checkpoint (.h5) of train.py")
+    check_kind(path)
+    if path.suffix.lower() == ".h5" and card is not None:
+        raise InputError(f"{path} is a checkpoint: it is built from the card beside it and takes no other")
+    if card is None and card_path(path).is_file():
+        card = Card.load(card_path(path))
+        _check_digest(path, card)
+    engine = open_engine(path, threads)
+    return Artifact(path, engine, _required(card, path))
+
+
+def open_engine(path: Path, threads: int) -> Engine:
+    """The file, opened by its library.
+
+    Raises:
+        InputError: as `open_artifact`.
+        ImportError: as `open_artifact`.
+    """
+    check_kind(path)
     if threads < 1:
         raise InputError(f"threads must be at least 1, got {threads}")
-    return loader(path, threads, card)
+    module = importlib.import_module(f"portraitseg.runtime.{ENGINES[kind(path)]}")
+    engine: Engine = module.open_engine(path, threads)
+    return engine
 
 
-def _tflite(path: Path, threads: int, card: Card | None) -> Runtime:
-    from portraitseg.runtime.tflite import TFLite
+def foreign_card(path: Path, *, input_range: str, order: str = "rgb", output: str = "auto", fit: str = "stretch") -> Card:
+    """A card for a file that has none: size, channels and classes are read from its ends.
 
-    return TFLite(path, threads=threads, card=card)
+    Args:
+        path: the artifact.
+        input_range: what 0 to 255 is scaled to: a name of `foreign.RANGES`.
+        order: of the channels, "rgb" or "bgr".
+        output: what the net gives: "prob", "logits" (a sigmoid follows, or with two classes a softmax), or "auto", which looks at
+            the outputs for two pictures: numbers outside [0,1], or two classes that do not add up to 1, are logits.
+        fit: "stretch" or "letterbox".
+
+    Raises:
+        InputError: a name is not one of those allowed, or the file cannot be run.
+    """
+    return card_of(path, lambda: open_engine(path, 1), input_range=input_range, order=order, output=output, fit=fit)
 
 
-def _keras(path: Path, threads: int, card: Card | None) -> Runtime:
-    from portraitseg.runtime.keras import Keras
-
-    if card is not None:
-        raise InputError(f"{path} is a checkpoint: it is built from the card beside it and takes no other")
-    return Keras(path, threads=threads)
+def kind(path: Path) -> str:
+    """The key of `ENGINES`, whether there is such a one or not."""
+    return "a folder" if path.is_dir() else path.suffix.lower()
 
 
-RUNTIMES: dict[str, Callable[[Path, int, Card | None], Runtime]] = {".tflite": _tflite, ".h5": _keras}
+def check_kind(path: Path) -> None:
+    """Refuse what no engine opens.
+
+    Raises:
+        InputError: the suffix is another one, or there is no such file.
+    """
+    if kind(path) not in ENGINES:
+        *names, last = ENGINES
+        raise InputError(f"cannot run {path}: it must be {', '.join(names)} or {last}, got {path.suffix!r}; export.py makes them")
+    if not path.exists():
+        raise InputError(f"no model file {path}; give one that export.py wrote or a checkpoint (.h5) of train.py")
+
+
+def _check_digest(path: Path, card: Card) -> None:
+    """Refuse a file that is not the one its card was written for, before a library reads it: a flipped byte can crash the process."""
+    if card.sha256 and sha256(path) != card.sha256:
+        raise InputError(f"{path} is damaged, or {card_path(path).name} is the card of another file (SHA-256 differs); copy both again")
+
+
+def _required(card: Card | None, path: Path) -> Card:
+    if card is None:
+        raise InputError(
+            f"{path} has no card ({card_path(path).name} beside it), so its input range is not known; "
+            "copy the card too, or for a model of another project say --input-range 0..1, -1..1, 0..255 or imagenet"
+        )
+    return card

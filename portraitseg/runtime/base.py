@@ -1,11 +1,25 @@
-"""What every runtime is: a picture in, a prob out, at the model's size."""
+"""What every runtime is, a picture in, a prob out, at the model's size; and what surrounds the net, the same for all libraries."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
+import cv2
 import numpy as np
 
 from portraitseg.card import Card
-from portraitseg.image import Array, Float32, UInt8, from_prob, to_input
+from portraitseg.image import Array, Float32, UInt8, from_prob, resize, to_input
+from portraitseg.runtime.tensors import (
+    Tensor,
+    byte_table,
+    check_card,
+    dequantize,
+    from_layout,
+    mask_output,
+    picture_input,
+    quantize,
+    to_layout,
+)
 
 
 class Runtime(Protocol):
@@ -26,6 +40,70 @@ class Runtime(Protocol):
         """
 
 
+class Engine(Protocol):
+    """A model file, opened by its library: all that differs from one to the next."""
+
+    @property
+    def inputs(self) -> Sequence[Tensor]:
+        """All inputs, in the file's order."""
+
+    @property
+    def outputs(self) -> Sequence[Tensor]:
+        """All outputs, in the file's order."""
+
+    def __call__(self, x: Array, output: int) -> Array:
+        """Feed the one input; give an output.
+
+        Args:
+            x: contiguous, in the tensor's shape and data type.
+            output: which one.
+
+        Returns:
+            The output, maybe the library's own memory: it holds until the next call.
+        """
+
+
+class Artifact:
+    """A `Runtime` of an engine: preparing the picture and reading the prob, written once."""
+
+    def __init__(self, path: Path, engine: Engine, card: Card) -> None:
+        """Find the picture and the mask among the engine's ends.
+
+        Raises:
+            InputError: there is none, or they are not what the card says.
+        """
+        self.engine, self.card = engine, card
+        self.picture = picture_input(engine.inputs, path)
+        self.mask = mask_output(engine.outputs, self.picture, path)
+        check_card(path, card, self.picture, self.mask)
+        self._table = byte_table(self.picture.tensor, card)
+
+    def __call__(self, image: UInt8) -> Float32:
+        """See `Runtime`."""
+        if self._table is None or self.card.fit != "stretch":  # a letterbox's border is no byte of the picture
+            return self.run(to_input(image, self.card))
+        return self.run(resize(image, self.card.size))
+
+    def run(self, x: Float32 | UInt8) -> Float32:
+        """See `Runtime`."""
+        return person(self._values(x), self.card)
+
+    def raw(self, x: Float32 | UInt8) -> Float32:
+        """Prepared input as in `run` -> the output as float32 (h,w,classes), before any sigmoid or softmax."""
+        return np.array(self._values(x))
+
+    def tensor(self, x: Float32 | UInt8) -> Array:
+        """Prepared input as in `run` -> what the engine is fed."""
+        if x.dtype != np.uint8 or self._table is None:
+            return to_layout(quantize(as_input(x, self.card), self.picture.tensor), self.picture.layout)
+        ordered = x[..., ::-1] if self.card.input.order == "bgr" else x
+        return to_layout(np.asarray(cv2.LUT(ordered, self._table)), self.picture.layout)
+
+    def _values(self, x: Float32 | UInt8) -> Float32:
+        """As `raw`, but maybe the engine's own memory."""
+        return from_layout(dequantize(self.engine(self.tensor(x), self.mask.index), self.mask.tensor), self.mask)
+
+
 def predict(runtime: Runtime, image: UInt8) -> Float32:
     """Prob (H,W) in [0,1] of an RGB picture (H,W,3), at the picture's own size."""
     return from_prob(runtime(image), (image.shape[0], image.shape[1]), runtime.card.fit)
@@ -37,8 +115,8 @@ def as_input(x: Float32 | UInt8, card: Card) -> Float32:
 
 
 def person(output: Array, card: Card) -> Float32:
-    """The person's prob (h,w) from a net's output (h,w,classes), which the card calls "logits" or "prob"."""
+    """The person's prob (h,w), in memory of its own, from a net's output (h,w,classes), which the card calls "logits" or "prob"."""
     if card.output == "prob":
-        return np.ascontiguousarray(output[..., -1], np.float32)
+        return np.array(output[..., -1], np.float32, order="C")
     logits = output[..., 1] - output[..., 0] if card.classes == 2 else output[..., 0]
     return np.asarray(0.5 + 0.5 * np.tanh(0.5 * logits), np.float32)  # the sigmoid, without overflow

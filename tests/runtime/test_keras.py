@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from portraitseg.card import SYMMETRIC, Card
+from portraitseg.card import SYMMETRIC, Card, card_path
 from portraitseg.errors import InputError
 from portraitseg.runtime import open_artifact
 
@@ -26,6 +26,7 @@ def checkpoint_of(monkeypatch, tmp_path):
         monkeypatch.setattr(checkpoint, "load", lambda path: (logits, card))
         path = tmp_path / "net.h5"
         path.touch()
+        card.save(card_path(path))
         return path
 
     return make
@@ -51,6 +52,7 @@ def test_a_checkpoint_takes_no_other_card(checkpoint_of):
 
 def test_without_tensorflow_the_error_says_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "net.h5").touch()
+    Card(arch="dense", wm=1.0, size=SIZE, input=SYMMETRIC).save(tmp_path / "net.json")
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(ImportError, match=r'"\.\[train\]"'):
         open_artifact(tmp_path / "net.h5")

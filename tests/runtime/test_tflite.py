@@ -101,8 +101,8 @@ def test_bytes_are_fed_as_they_are_where_the_tensor_is_made_of_them(folder, name
     kind = name.partition("_")[0]
     runtime = open_artifact(folder / f"{name}.tflite", card=a_card(input=spec, io=kind))
     np.testing.assert_allclose(runtime(PICTURE), expected(PICTURE, spec), atol=3 / 256)
-    source = runtime.interpreter.get_input_details()[0]
-    fed = runtime.interpreter.get_tensor(source["index"])[0].astype(int)
+    source = runtime.engine.interpreter.get_input_details()[0]
+    fed = runtime.engine.interpreter.get_tensor(source["index"])[0].astype(int)
     np.testing.assert_array_equal(fed, PICTURE if kind == "uint8" else PICTURE.astype(int) - 128)
 
 
@@ -110,12 +110,12 @@ def test_a_foreign_8_bit_file_is_fed_by_exact_rounding(folder):
     path = folder / "uint8_symmetric.tflite"
     runtime = open_artifact(path, card=foreign_card(path, input_range="-1..1"))
     runtime(PICTURE)
-    source = runtime.interpreter.get_input_details()[0]
+    source = runtime.engine.interpreter.get_input_details()[0]
     scale, zero = source["quantization"]
     x = PICTURE.astype(np.float32) / 127.5 - 1
     wanted = np.clip(np.round(x / scale + zero), 0, 255)
     assert (wanted != PICTURE).any()  # else this would show nothing
-    np.testing.assert_array_equal(runtime.interpreter.get_tensor(source["index"])[0], wanted)
+    np.testing.assert_array_equal(runtime.engine.interpreter.get_tensor(source["index"])[0], wanted)
 
 
 @pytest.mark.parametrize("name", ["uint8_wide", "int8"])
@@ -194,10 +194,10 @@ def test_other_nets_are_refused(tmp_path):
 
 
 def test_wrong_paths_and_numbers_are_refused(folder, tmp_path):
-    (tmp_path / "net.onnx").write_bytes(b"x")
+    (tmp_path / "net.pt").write_bytes(b"x")
     (tmp_path / "empty.tflite").write_bytes(b"")
     for path, message in (
-        (tmp_path / "net.onnx", "suffix must be"),
+        (tmp_path / "net.pt", r"must be \.tflite, .* a folder or \.h5, got '\.pt'"),
         (tmp_path / "none.tflite", "no model file"),
         (tmp_path / "empty.tflite", "TFL3"),
     ):
