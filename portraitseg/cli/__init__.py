@@ -18,6 +18,7 @@ COMMANDS = {
     "test": "cut the person out of a photo or a folder of photos",
     "benchmark": "measure latency, memory, size and accuracy of artifacts",
     "benchmark pipeline": "measure whether the data pipeline keeps up with training",
+    "delegates": "say which ops of a .tflite file XNNPACK, a GPU, NNAPI, QNN and the Edge TPU take",
     "archs": "list the architectures with their parameters and MACs",
     "data records": "write pictures with masks as TFRecord shards, for large sets",
     "data preview": "draw augmented training samples with their masks' outlines",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from portraitseg.errors import InputError
 from portraitseg.quiet import quiet
 
 DELEGATE = "DELEGATE"
@@ -82,8 +83,51 @@ def inspect(content: bytes) -> Report:
     )
 
 
+@dataclass(frozen=True)
+class Delegated:
+    """What XNNPACK leaves of a graph."""
+
+    parts: int
+    """Connected parts that it runs as one each."""
+    outside: frozenset[int]
+    """Numbers, in the file's order, of the ops that it leaves to the built-in kernels."""
+
+
+def delegated(content: bytes) -> Delegated | None:
+    """Ask this machine's interpreter what XNNPACK takes of a file without custom ops; None where this LiteRT does not tell.
+
+    Raises:
+        InputError: LiteRT cannot open the file.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    with quiet():
+        try:
+            interpreter = Interpreter(model_content=content)
+            interpreter.allocate_tensors()
+        except RuntimeError:  # XNNPACK refuses the graph: the built-in kernels run it all
+            try:
+                plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+                interpreter = Interpreter(model_content=content, experimental_op_resolver_type=plain)
+                interpreter.allocate_tensors()
+            except (RuntimeError, ValueError) as error:
+                raise InputError(f"LiteRT cannot open the file: {' '.join(str(error).split())}; copy it again or export again") from error
+        except ValueError as error:
+            raise InputError(f"LiteRT cannot open the file: {' '.join(str(error).split())}; copy it again or export again") from error
+    nodes = _nodes(interpreter)
+    if nodes is None:
+        return None
+    outside = frozenset(int(node["index"]) for node in outside_nodes(nodes))
+    return Delegated(sum(node["op_name"] == DELEGATE for node in nodes), outside)
+
+
 def outside_ops(nodes: Sequence[Mapping[str, Any]]) -> Counter[str]:
-    """Count the ops that no delegate took.
+    """Count the ops that no delegate took; see `outside_nodes`."""
+    return Counter(node["op_name"] for node in outside_nodes(nodes))
+
+
+def outside_nodes(nodes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The ops that no delegate took.
 
     LiteRT lists a delegate's node beside the nodes that it replaces, without saying which. But a tensor that a delegate gives was
     made inside it, one that it takes was made outside, and one that no delegate names lies on the same side as its consumers; with
@@ -97,13 +141,14 @@ def outside_ops(nodes: Sequence[Mapping[str, Any]]) -> Counter[str]:
     gives = {int(index) for node in delegates for index in node["outputs"]}
     takes = {int(index) for node in delegates for index in node["inputs"]}
     taken_consumer: dict[int, bool] = {}
-    outside: Counter[str] = Counter()
+    outside = []
     for node in reversed(ops):
         made = {int(index) for index in node["outputs"]}
         taken = bool(made & gives) or (not made & takes and any(taken_consumer.get(index, False) for index in made))
         taken_consumer.update((int(index), taken) for index in node["inputs"])
-        outside[node["op_name"]] += not taken
-    return +outside
+        if not taken:
+            outside.append(node)
+    return outside[::-1]
 
 
 def _nodes(interpreter: Any) -> list[dict[str, Any]] | None:
