@@ -18,7 +18,7 @@ EMBEDDED = "portraitseg_card"
 """Under this name an artifact's own metadata holds its card too, but for `sha256`, which is of the whole file."""
 MAX_BYTES = 2**20
 """Of a card; those that we write have two thousand."""
-FEEDING = ("arch", "wm", "size", "input", "options", "channels", "classes", "fit", "output", "quant", "io")
+FEEDING = ("arch", "wm", "size", "input", "options", "channels", "classes", "fit", "output", "quant", "layout", "io")
 """What two cards of one artifact have to agree on: what the net is, and how it is fed and read."""
 
 
@@ -61,6 +61,8 @@ class Card:
     output: str = "logits"
     """What the net gives: "logits" (checkpoints) or "prob" (artifacts)."""
     quant: str = "fp32"
+    layout: str = "nhwc"
+    """Order of the axes of input and output: "nhwc" (batch, height, width, channels) or "nchw"."""
     io: str = "float32"
     """Data type of an artifact's input and output: "float32", "uint8" or "int8"."""
     data: tuple[str, ...] = ()
@@ -137,8 +139,8 @@ class Card:
 
 
 def card_path(model: Path) -> Path:
-    """The card beside a checkpoint or an artifact: x.h5 -> x.json, x.tflite -> x.json."""
-    return model.with_suffix(".json")
+    """The card beside a checkpoint or an artifact: x.h5 -> x.json, x.tflite -> x.json; x.onnx -> x.onnx.json, and so on."""
+    return model.with_suffix(".json") if model.suffix.lower() in (".h5", ".tflite") else model.with_name(f"{model.name}.json")
 
 
 def _from_json(raw: Any, source: str) -> Card:
@@ -168,6 +170,7 @@ def _checked(card: Card) -> Card:
         "input": all(map(math.isfinite, card.input.mean + card.input.std)) and all(card.input.std) and card.input.order in ("rgb", "bgr"),
         "channels": card.channels in (3, 4),
         "classes": card.classes in (1, 2),
+        "layout": card.layout in ("nhwc", "nchw"),
         **{name: isinstance(getattr(card, name), Mapping) for name in ("options", "metrics", "training", "calibration")},
         **{name: isinstance(getattr(card, name), str) for name in ("arch", "fit", "output", "quant", "io", "licence", "sha256", "version")},
     }

@@ -1,6 +1,5 @@
-"""Turn a checkpoint into a .tflite file: fp32, fp16, dynamic (int8 weights) or int8 (full integer)."""
+"""Turn a checkpoint into a file that ships: .tflite, ONNX, OpenVINO, SavedModel or frozen graph; see docs/formats.md."""
 
-import hashlib
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -11,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from portraitseg import parts
 from portraitseg.card import EMBEDDED, Card, card_path
 from portraitseg.errors import InputError
-from portraitseg.files import atomic, refuse_existing
+from portraitseg.export.formats import FORMATS, WRITERS, check, write
+from portraitseg.files import refuse_existing
 from portraitseg.quiet import load_tensorflow
 
 if TYPE_CHECKING:
@@ -23,21 +24,22 @@ if TYPE_CHECKING:
     from portraitseg.export.parity import Parity
     from portraitseg.quantization.calibration import CalibrationSet
 
-SUFFIXES = {"tflite": ".tflite", "mediapipe": "-mediapipe.tflite"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Turn a checkpoint into a .tflite file, and name it only if it says what the checkpoint says."""
+    """Turn a checkpoint into a file that ships, and name it only if it says what the checkpoint says."""
 
     checkpoint: Annotated[Path, tyro.conf.Positional]
     """The checkpoint (.h5), its card beside it."""
-    quant: Literal["fp32", "fp16", "dynamic", "int8"] = "int8"
-    """fp16: half-precision weights; dynamic: int8 weights; int8: full integer, calibrated on pictures."""
+    quant: Literal["auto", "fp32", "fp16", "dynamic", "int8"] = "auto"
+    """fp16: half-precision weights; dynamic: int8 weights; int8: full integer, by pictures; auto: int8 for .tflite, else fp32."""
     io: Literal["uint8", "int8", "float"] | None = None
     """Input and output of an int8 file (default: uint8, so that a picture's raw RGB bytes are the input). The others have float ones."""
-    format: Literal["tflite", "mediapipe"] = "tflite"
-    """mediapipe: a .tflite that MediaPipe Tasks' ImageSegmenter takes, with labels and normalisation; LiteRT takes it too."""
+    format: Literal["tflite", "mediapipe", "onnx", "openvino", "saved_model", "frozen"] = "tflite"
+    """mediapipe: a .tflite that MediaPipe Tasks' ImageSegmenter takes, with labels and normalisation; LiteRT takes it too. openvino: an
+    .xml with its .bin. saved_model: a folder. frozen: a TensorFlow graph (.pb)."""
+    layout: Literal["nhwc", "nchw"] = "nhwc"
+    """Order of the axes of an ONNX file's input and output: batch, height, width, channels, or the channels before height and width."""
     target: Literal["cpu", "plain"] = "cpu"
     """cpu: the same function in the operations that XNNPACK runs fastest; plain: as built, for Edge TPUs and others that know few."""
     data: Path | None = None
@@ -64,6 +66,7 @@ def run(config: Config) -> int:
     Raises:
         InputError: something given cannot be used.
     """
+    config = replace(config, quant=FORMATS[config.format].quants[0]) if config.quant == "auto" else config
     _check(config)
     load_tensorflow()
     from portraitseg import checkpoint
@@ -76,22 +79,29 @@ def run(config: Config) -> int:
         graph, card = deploy.to_deploy(model, trained, rewrite=config.target == "cpu")
         for name in deploy.unfolded(model):
             print(f"note: batch normalisation {name} follows no convolution and stays an op of its own")
-        if config.quant == "int8":
+        if config.quant == "int8" and config.format not in WRITERS:
             graph, card = _for_int8(config, graph, card)
         if config.format == "mediapipe":
             graph, card = _for_mediapipe(config, graph, card)
         calibration = _calibration(config, dataset, card) if config.quant == "int8" else None
         card = _artifact_card(config, card, calibration)
-        content = _convert(graph, card, calibration)
-        parity = _compare(config, (model, trained), card, content, dataset, folder / path.name)
+        file = folder / path.name
+        if config.format in WRITERS:
+            write(config.format, graph, card, file, calibration)
+        else:
+            file.write_bytes(_convert(graph, card, calibration))
+        parity = _compare(config, (model, trained), card, dataset, file)
         if not _accepted(config, parity, path):
             return 1
         card = _with_parity(config, card, parity)
-        _write(path, _with_metadata(config, content, card), card)
+        if config.format not in WRITERS:
+            file.write_bytes(_with_metadata(config, file.read_bytes(), card))
+        _write(path, file, card)
     return 0
 
 
 def _check(config: Config) -> None:
+    check(config.format, quant=config.quant, layout=config.layout, io=config.io if config.quant == "int8" else None)
     if config.quant != "int8" and config.io not in (None, "float"):
         raise InputError(f"--io {config.io} needs --quant int8; a {config.quant} file has float input and output, leave --io out")
     if config.pictures < 1 or config.held_out < 1:
@@ -103,7 +113,8 @@ def _check(config: Config) -> None:
 
 def _output(config: Config, card: Card) -> Path:
     """Where the file will stand; nothing that is there is overwritten unasked, and the checkpoint's card never."""
-    path = (config.out or config.checkpoint.parent) / f"{card.name}-{config.quant}{SUFFIXES[config.format]}"
+    layout = "" if config.layout == "nhwc" else f"-{config.layout}"
+    path = (config.out or config.checkpoint.parent) / f"{card.name}-{config.quant}{layout}{FORMATS[config.format].ending}"
     refuse_existing(path, force=config.force)
     refuse_existing(card_path(path), force=config.force)
     if card_path(path).resolve() == card_path(config.checkpoint).resolve():
@@ -182,11 +193,11 @@ def _artifact_card(config: Config, card: Card, calibration: "CalibrationSet | No
     io = {"uint8": "uint8", "int8": "int8", "float": "float32"}[_io(config)]
     made = {"data": _data_name(config, card), "pictures": len(calibration), "seed": config.seed, "method": "min-max"} if calibration else {}
     training = {key: _without_folder(value) for key, value in card.training.items()}
-    return replace(card, quant=config.quant, io=io, training=training, calibration=made)
+    return replace(card, quant=config.quant, layout=config.layout, io=io, training=training, calibration=made)
 
 
 def _io(config: Config) -> str:
-    return (config.io or "uint8") if config.quant == "int8" else "float"
+    return (config.io or FORMATS[config.format].io[0]) if config.quant == "int8" else "float"
 
 
 def _data_name(config: Config, card: Card) -> str:
@@ -219,17 +230,13 @@ def _convert(graph: "keras.Model", card: Card, calibration: "CalibrationSet | No
     return content
 
 
-def _compare(
-    config: Config, checkpoint: "tuple[keras.Model, Card]", card: Card, content: bytes, dataset: "Dataset", file: Path
-) -> "Parity":
+def _compare(config: Config, checkpoint: "tuple[keras.Model, Card]", card: Card, dataset: "Dataset", file: Path) -> "Parity":
     from portraitseg.export import parity
     from portraitseg.quantization.calibration import draw
     from portraitseg.runtime import open_artifact
 
-    with atomic(file) as temporary:
-        temporary.write_bytes(content)
     indices = draw(len(dataset.val), config.held_out, seed=config.seed)
-    vouched = replace(card, sha256=hashlib.sha256(content).hexdigest())
+    vouched = replace(card, sha256=parts.sha256(file))
     reference, artifact = parity.keras_reference(*checkpoint), open_artifact(file, card=vouched)
     result = parity.compare(reference, artifact, dataset.val, indices, prepared=checkpoint[1])
     print(f"parity on {result.pictures} held-out pictures: {result.line(card.quant)}")
@@ -269,13 +276,12 @@ def _with_metadata(config: Config, content: bytes, card: Card) -> bytes:
     return mediapipe.with_metadata(content, card, blocks) if config.format == "mediapipe" else tflite_metadata.add(content, blocks)
 
 
-def _write(path: Path, content: bytes, card: Card) -> None:
-    """The file and its card, both or neither, once the file has opened."""
+def _write(path: Path, file: Path, card: Card) -> None:
+    """Put the file in its place, its card beside it, once it has opened."""
     from portraitseg.runtime import open_artifact
 
-    card = replace(card, sha256=hashlib.sha256(content).hexdigest())
-    with atomic(path) as temporary:
-        temporary.write_bytes(content)
-        open_artifact(temporary, card=card)
-        card.save(card_path(path))
+    card = replace(card, sha256=parts.sha256(file))
+    open_artifact(file, card=card)
+    card.save(card_path(path))
+    parts.move(file, path)
     print(f"wrote {path} and {card_path(path).name}")

@@ -60,4 +60,4 @@ def _check(path: Path) -> None:
 
 def _has_saver(node: Any) -> bool:
     """Whether restoring the object runs a function of the file."""
-    return bool(node.registered_saver.name or any(saver.restore_function for saver in node.saveable_objects.values()))
+    return bool(node.registered_saver or any(saver.restore_function for saver in node.saveable_objects.values()))

@@ -100,10 +100,11 @@ def check_card(path: Path, card: Card, picture: Picture, mask: Mask) -> None:
             raise InputError(
                 f"{path}: tensor {tensor.name!r} is {name}, scale {tensor.scale}; allowed are float32, and uint8 or int8 with a scale"
             )
-    came = (*picture.shape, mask.shape[2])
-    said = (*card.size, card.channels, card.classes)
+    came = (*picture.shape, mask.shape[2], picture.layout)
+    said = (*card.size, card.channels, card.classes, card.layout)
     if came != said:
-        raise InputError(f"{path} has height, width, channels, classes {came}, its card says {said}; is this the card of another file?")
+        what = "height, width, channels, classes, layout"
+        raise InputError(f"{path} has {what} {came}, its card says {said}; is this the card of another file?")
 
 
 def to_layout(x: Array, layout: str) -> Array:

@@ -1,0 +1,78 @@
+"""Deploy graph -> ONNX by tf2onnx, and int8 by onnxruntime's static quantizer."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import tf_keras as keras
+from tqdm import tqdm
+
+from portraitseg.export.function import IMAGE, PROB, function, signature
+from portraitseg.image import Array
+from portraitseg.optional import require
+from portraitseg.quantization.calibration import CalibrationSet
+from portraitseg.quiet import quiet
+
+OPSET = 18
+"""The lowest that has all that our nets need in one operation each; onnxruntime knows it from 1.14 on, OpenVINO from 2023."""
+
+
+def write(model: keras.Model, path: Path, *, layout: str = "nhwc", calibration: CalibrationSet | None = None) -> None:
+    """Write a deploy graph as an .onnx file.
+
+    Args:
+        model: (1,H,W,C) -> prob (1,H,W,classes), as `deploy.to_deploy` gives it.
+        path: where to.
+        layout: of input and output, "nhwc" or "nchw".
+        calibration: pictures that set the ranges of an int8 file; None: float32.
+
+    Raises:
+        ImportError: tf2onnx or onnxruntime is not installed.
+    """
+    onnx = require("onnx", extra="onnx")
+    content = _convert(model, layout)
+    onnx.checker.check_model(content, full_check=True)
+    onnx.save(content, path)
+    if calibration is not None:
+        _quantize(path, layout, calibration)
+        onnx.checker.check_model(path, full_check=True)
+
+
+def _convert(model: keras.Model, layout: str) -> Any:
+    converter = require("tf2onnx.convert", extra="onnx")
+    swapped = {"inputs_as_nchw": [IMAGE], "outputs_as_nchw": [PROB]} if layout == "nchw" else {}
+    with quiet():
+        return converter.from_function(function(model), input_signature=signature(model), opset=OPSET, **swapped)[0]
+
+
+def _quantize(path: Path, layout: str, calibration: CalibrationSet) -> None:
+    """Rewrite the file with int8 weights, one scale a channel, and uint8 activations, whose ranges are the least and largest values.
+
+    The operations stay float and stand between QuantizeLinear and DequantizeLinear, which onnxruntime merges; input and output stay
+    float32.
+    """
+    quantization = require("onnxruntime.quantization", extra="onnx")
+    prepare = require("onnxruntime.quantization.shape_inference", extra="onnx").quant_pre_process
+    folded = path.with_suffix(".folded.onnx")
+    with quiet() as terminal:
+        prepare(path, folded, skip_symbolic_shape=True)
+        reader = _Reader(tqdm(calibration, desc="calibrating", unit="picture", file=terminal), layout)
+        quantization.quantize_static(
+            folded, path, reader, quant_format=quantization.QuantFormat.QDQ, per_channel=True,
+            activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
+        )  # fmt: skip
+    folded.unlink()
+
+
+class _Reader:
+    """The calibration set as onnxruntime wants it (CalibrationDataReader)."""
+
+    def __init__(self, inputs: Iterable[Array], layout: str) -> None:
+        self._inputs, self._layout = iter(inputs), layout
+
+    def get_next(self) -> dict[str, Array] | None:
+        """The next input by its name; None after the last."""
+        x = next(self._inputs, None)
+        if x is None:
+            return None
+        return {IMAGE: x if self._layout == "nhwc" else x.transpose(0, 3, 1, 2).copy()}
