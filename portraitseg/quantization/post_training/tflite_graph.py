@@ -1,0 +1,118 @@
+"""A .tflite file's graph, to read and to change; tensorflow/lite/schema/schema.fbs in TensorFlow's repository has the format."""
+
+import copy
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from portraitseg.errors import InputError
+
+Array = npt.NDArray[Any]
+Float32 = npt.NDArray[np.float32]
+
+
+class TFLiteGraph:
+    """The one graph of a file; operators and tensors are the schema's own objects."""
+
+    def __init__(self, content: bytes) -> None:
+        """Unpack a file.
+
+        Raises:
+            InputError: it is no .tflite file, or holds several graphs.
+        """
+        if content[4:8] != b"TFL3":
+            raise InputError(f'this is not a .tflite file: bytes 4 to 8 must be "TFL3", got {content[4:8]!r}; export again')
+        self.model = _schema().ModelT.InitFromPackedBuf(content, 0)
+        if len(self.model.subgraphs) != 1:
+            raise InputError(f"the .tflite file holds {len(self.model.subgraphs)} graphs, allowed is 1; export it without control flow")
+        self.graph = self.model.subgraphs[0]
+
+    def content(self) -> bytes:
+        """The file."""
+        import flatbuffers
+
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(self.model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+    def name(self, index: int) -> str:
+        """Of a tensor; a fused one has the names of all its parts, parted by ";"."""
+        return str(self.graph.tensors[index].name.decode())
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        """Of a tensor."""
+        return tuple(int(side) for side in self.graph.tensors[index].shape)
+
+    def kind(self, operator: Any) -> str:
+        """The operator's name, such as CONV_2D."""
+        code = self.model.operatorCodes[operator.opcodeIndex]
+        return _kinds()[max(code.builtinCode, code.deprecatedBuiltinCode)]
+
+    def fused(self, operator: Any) -> str:
+        """The activation merged into the operator: NONE, RELU, RELU6, ..."""
+        return _activations()[getattr(operator.builtinOptions, "fusedActivationFunction", 0)]
+
+    def consumers(self, index: int) -> list[Any]:
+        """The operators that take a tensor."""
+        return [operator for operator in self.graph.operators if index in operator.inputs]
+
+    def activations(self) -> list[int]:
+        """The float tensors that change with the picture: the graph's inputs and what its operators give."""
+        made = [int(index) for operator in self.graph.operators for index in operator.outputs]
+        kind = _schema().TensorType.FLOAT32
+        return [index for index in [*map(int, self.graph.inputs), *made] if self.graph.tensors[index].type == kind]
+
+    def is_constant(self, index: int) -> bool:
+        """Whether a tensor (-1: none) is float and the same for every picture."""
+        if index < 0 or self.graph.tensors[index].type != _schema().TensorType.FLOAT32:
+            return False
+        data = self.model.buffers[self.graph.tensors[index].buffer].data
+        return data is not None and len(data) > 0
+
+    def values(self, index: int) -> Float32:
+        """Of a constant float tensor."""
+        data = self.model.buffers[self.graph.tensors[index].buffer].data
+        return np.frombuffer(np.asarray(data, np.uint8).tobytes(), np.float32).reshape(self.shape(index))
+
+    def set_constant(self, operator: Any, position: int, values: Float32) -> None:
+        """Give an operator's constant input new values; other operators that share the tensor keep theirs."""
+        tensor = copy.copy(self.graph.tensors[operator.inputs[position]])
+        if len(self.consumers(operator.inputs[position])) > 1:
+            tensor.name += f"_{len(self.graph.tensors)}".encode()
+            operator.inputs = np.array(operator.inputs)
+            operator.inputs[position] = len(self.graph.tensors)
+            self.graph.tensors.append(tensor)
+        else:
+            self.graph.tensors[operator.inputs[position]] = tensor
+        buffer = _schema().BufferT()
+        buffer.data = np.frombuffer(np.ascontiguousarray(values, np.float32).tobytes(), np.uint8)
+        tensor.buffer = len(self.model.buffers)
+        self.model.buffers.append(buffer)
+
+    def set_range(self, index: int, low: float, high: float) -> None:
+        """Write the range of a float tensor where the converter's quantizer looks for it."""
+        quantization = _schema().QuantizationParametersT()
+        quantization.min, quantization.max = [low], [high]
+        self.graph.tensors[index].quantization = quantization
+
+
+def _schema() -> Any:
+    from ai_edge_litert import schema_py_generated
+
+    return schema_py_generated
+
+
+@cache
+def _kinds() -> dict[int, str]:
+    return _by_number(_schema().BuiltinOperator)
+
+
+@cache
+def _activations() -> dict[int, str]:
+    return _by_number(_schema().ActivationFunctionType)
+
+
+def _by_number(enumeration: Any) -> dict[int, str]:
+    return {number: name for name, number in vars(enumeration).items() if not name.startswith("_")}
