@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from portraitseg.card import Card
+from portraitseg.errors import InputError, one_line
 from portraitseg.image import Array, Float32, UInt8, from_prob, resize, to_input
 from portraitseg.runtime.tensors import (
     Tensor,
@@ -72,7 +73,7 @@ class Artifact:
         Raises:
             InputError: there is none, or they are not what the card says.
         """
-        self.engine, self.card = engine, card
+        self.engine, self.card, self._path = engine, card, path
         self.picture = picture_input(engine.inputs, path)
         self.mask = mask_output(engine.outputs, self.picture, path)
         check_card(path, card, self.picture, self.mask)
@@ -89,7 +90,11 @@ class Artifact:
         return person(self._values(x), self.card)
 
     def raw(self, x: Float32 | UInt8) -> Float32:
-        """Prepared input as in `run` -> the output as float32 (h,w,classes), before any sigmoid or softmax."""
+        """Prepared input as in `run` -> the output as float32 (h,w,classes), before any sigmoid or softmax.
+
+        Raises:
+            InputError: the library fails on the file.
+        """
         return np.array(self._values(x))
 
     def tensor(self, x: Float32 | UInt8) -> Array:
@@ -101,7 +106,11 @@ class Artifact:
 
     def _values(self, x: Float32 | UInt8) -> Float32:
         """As `raw`, but maybe the engine's own memory."""
-        return from_layout(dequantize(self.engine(self.tensor(x), self.mask.index), self.mask.tensor), self.mask)
+        fed = self.tensor(x)
+        try:
+            return from_layout(dequantize(self.engine(fed, self.mask.index), self.mask.tensor), self.mask)
+        except Exception as error:  # each library has kinds of its own; a file may open and fail only here
+            raise InputError(f"{self._path} opens, but cannot be run: {one_line(error)}; copy it again, or export it again") from error
 
 
 def predict(runtime: Runtime, image: UInt8) -> Float32:

@@ -22,7 +22,7 @@ class Onnx:
         options = self._ort.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = 4  # what goes wrong is raised too
-        self.session = self._ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        self.session = self._ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"], enable_fallback=0)
         self.inputs = [_tensor(end) for end in self.session.get_inputs()]
         self.outputs = [_tensor(end) for end in self.session.get_outputs()]
         self._binding = self.session.io_binding()
