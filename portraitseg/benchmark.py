@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 
 from portraitseg import image as pictures
-from portraitseg.card import Card, card_path
+from portraitseg.card import Card
 from portraitseg.data.sources import Source
 from portraitseg.errors import InputError
 from portraitseg.export import tflite_report
 from portraitseg.metrics import Meter
-from portraitseg.runtime import Artifact, foreign_card, kind, open_artifact, predict
+from portraitseg.runtime import Artifact, foreign_card, has_card, kind, open_artifact, predict
 
 ROUNDS = 5
 MB = 2**20
@@ -117,7 +117,7 @@ def check(models: Sequence[Path], settings: Settings) -> None:
 
 def find_card(path: Path, settings: Settings) -> Card | None:
     """None for an artifact with a card; for one without, a card made from `settings.input_range` if that is set."""
-    if not settings.input_range or card_path(path).is_file():
+    if not settings.input_range or has_card(path):
         return None
     return foreign_card(path, input_range=settings.input_range)
 

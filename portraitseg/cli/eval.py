@@ -8,7 +8,7 @@ from typing import Any, Literal
 from tyro.conf import Positional
 
 from portraitseg import image
-from portraitseg.card import Card, card_path
+from portraitseg.card import Card
 from portraitseg.data.discovery import discover
 from portraitseg.data.frames import open_frames
 from portraitseg.data.sources import Source, find_source, open_data
@@ -16,7 +16,7 @@ from portraitseg.errors import InputError
 from portraitseg.evaluate import Evaluation, evaluate, flicker_alone, worst_sheet, write_rows
 from portraitseg.files import atomic, refuse_existing
 from portraitseg.metrics import BASIC, METRICS, select
-from portraitseg.runtime import Runtime, foreign_card, open_artifact
+from portraitseg.runtime import Runtime, foreign_card, has_card, open_artifact
 
 DEFAULT_METRICS = ",".join(BASIC)
 
@@ -109,9 +109,8 @@ def _open(config: Config) -> Runtime:
     options = {key: value for key, value in given.items() if value is not None}
     if config.input_range is None and not options:
         return open_artifact(config.model, threads=config.threads)
-    card = card_path(config.model)
-    if card.exists():
-        raise InputError(f"{card} says how {config.model.name} is fed; leave out --input-range, --channel-order, --output and --fit")
+    if has_card(config.model):
+        raise InputError(f"its card says how {config.model} is fed; leave out --input-range, --channel-order, --output and --fit")
     if config.model.suffix.lower() != ".tflite" or config.input_range is None:
         return open_artifact(config.model, threads=config.threads)  # which says what is missing
     return open_artifact(config.model, threads=config.threads, card=foreign_card(config.model, input_range=config.input_range, **options))

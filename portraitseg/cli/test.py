@@ -16,12 +16,11 @@ import numpy as np
 import tyro
 
 from portraitseg import image as pictures
-from portraitseg.card import card_path
 from portraitseg.compose import blend
 from portraitseg.compose.colours import allowed, find_colour
 from portraitseg.errors import InputError
 from portraitseg.files import refuse_existing
-from portraitseg.runtime import Runtime, foreign_card, open_artifact, predict
+from portraitseg.runtime import Runtime, foreign_card, has_card, open_artifact, predict
 
 SAMPLE = Path(__file__).parents[1] / "assets" / "astronaut.jpg"
 DEFAULT_MODEL = Path(__file__).parents[2] / "models" / "munet_mnv2_transition-wm035-256-int8.tflite"
@@ -68,7 +67,7 @@ def run(config: Config) -> int:
     background = _background(config.background)
     if not config.model.exists():
         raise InputError(f"no model {config.model}; give one with --model FILE.tflite (`portraitseg export` makes them)")
-    foreign = config.input_range and not card_path(config.model).is_file()
+    foreign = config.input_range and not has_card(config.model)
     card = foreign_card(config.model, input_range=config.input_range) if foreign else None
     runtime = open_artifact(config.model, threads=config.threads, card=card)
     if config.photo.is_dir():

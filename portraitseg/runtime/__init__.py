@@ -1,16 +1,19 @@
 """Run a model file: picture in, prob out. Without TensorFlow, except for checkpoints, SavedModels and frozen graphs."""
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 
-from portraitseg.card import Card, card_path
+from portraitseg.card import Card
 from portraitseg.errors import InputError
 from portraitseg.parts import sha256
+from portraitseg.runtime import cards, probe
 from portraitseg.runtime.base import Artifact, Engine, Runtime, predict
+from portraitseg.runtime.cards import has_card
 from portraitseg.runtime.foreign import card_of
 from portraitseg.runtime.video import Video
 
-__all__ = ["ENGINES", "Artifact", "Runtime", "Video", "foreign_card", "kind", "open_artifact", "predict"]
+__all__ = ["ENGINES", "Artifact", "Runtime", "Video", "foreign_card", "has_card", "kind", "open_artifact", "predict"]
 
 ENGINES = {
     ".tflite": "tflite",
@@ -26,10 +29,12 @@ ENGINES = {
 def open_artifact(path: Path, *, threads: int = 2, card: Card | None = None) -> Artifact:
     """Load a model by its suffix.
 
+    A file whose digest no card has is opened in another process first, where its kind needs that: see `probe.check`.
+
     Args:
         path: an artifact or a checkpoint; see `ENGINES`.
         threads: of the CPU, for the net itself. TensorFlow, which has them for the whole process, says so if it runs with others.
-        card: for a file of another project, which has no card beside it; see `foreign_card`.
+        card: for a file of another project, which has no card beside it or inside; see `foreign_card`.
 
     Raises:
         InputError: the file is missing, broken, of another kind, without a card, or does not fit its card.
@@ -38,11 +43,11 @@ def open_artifact(path: Path, *, threads: int = 2, card: Card | None = None) -> 
     check_kind(path)
     if path.suffix.lower() == ".h5" and card is not None:
         raise InputError(f"{path} is a checkpoint: it is built from the card beside it and takes no other")
-    if card is None and card_path(path).is_file():
-        card = Card.load(card_path(path))
-        _check_digest(path, card)
+    card = cards.find(path, card)
+    if card is None or not card.sha256:
+        probe.check(path)
     engine = open_engine(path, threads)
-    return Artifact(path, engine, _required(card, path))
+    return Artifact(path, engine, cards.required(card, path))
 
 
 def open_engine(path: Path, threads: int) -> Engine:
@@ -74,7 +79,14 @@ def foreign_card(path: Path, *, input_range: str, order: str = "rgb", output: st
     Raises:
         InputError: a name is not one of those allowed, or the file cannot be run.
     """
-    return card_of(path, lambda: open_engine(path, 1), input_range=input_range, order=order, output=output, fit=fit)
+
+    def opened() -> Engine:
+        check_kind(path)
+        probe.check(path)
+        return open_engine(path, 1)
+
+    card = card_of(path, opened, input_range=input_range, order=order, output=output, fit=fit)
+    return replace(card, sha256=sha256(path))  # of the file that was probed: it need not be again
 
 
 def kind(path: Path) -> str:
@@ -93,18 +105,3 @@ def check_kind(path: Path) -> None:
         raise InputError(f"cannot run {path}: it must be {', '.join(names)} or {last}, got {path.suffix!r}; export.py makes them")
     if not path.exists():
         raise InputError(f"no model file {path}; give one that export.py wrote or a checkpoint (.h5) of train.py")
-
-
-def _check_digest(path: Path, card: Card) -> None:
-    """Refuse a file that is not the one its card was written for, before a library reads it: a flipped byte can crash the process."""
-    if card.sha256 and sha256(path) != card.sha256:
-        raise InputError(f"{path} is damaged, or {card_path(path).name} is the card of another file (SHA-256 differs); copy both again")
-
-
-def _required(card: Card | None, path: Path) -> Card:
-    if card is None:
-        raise InputError(
-            f"{path} has no card ({card_path(path).name} beside it), so its input range is not known; "
-            "copy the card too, or for a model of another project say --input-range 0..1, -1..1, 0..255 or imagenet"
-        )
-    return card

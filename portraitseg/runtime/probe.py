@@ -1,4 +1,4 @@
-"""Open a .tflite that nobody vouches for in a process of its own first: LiteRT does not survive every damaged or hostile file."""
+"""Open a file that no card vouches for in a process of its own first: native libraries do not survive every hostile file."""
 
 import subprocess
 import sys
@@ -10,13 +10,16 @@ SECONDS = 10.0
 """How long opening the file and running it once may take."""
 MEMORY = 4 * 2**30
 """Address space of the process, in bytes; a file may ask for tensors of any size."""
-CHILD = """
+LIMIT = """
 import sys
 try:
     import resource
     resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]), -1))
-except ImportError:
+except ImportError:  # Windows
     pass
+"""
+CHILDREN = {
+    ".tflite": """
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 for options in ({}, {"experimental_op_resolver_type": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}):
     try:
@@ -26,24 +29,40 @@ for options in ({}, {"experimental_op_resolver_type": OpResolverType.BUILTIN_WIT
         break
     except (RuntimeError, ValueError):
         continue
-"""
-"""What LiteRT itself refuses is no matter: it will be refused again, with its message."""
+""",
+    ".h5": """
+import h5py
+def read(name, item):
+    list(item.attrs.items())
+    if isinstance(item, h5py.Dataset):
+        item[()]
+try:
+    with h5py.File(sys.argv[1], "r") as file:
+        file.visititems(read)
+except Exception:
+    pass
+""",
+}
+"""Suffix -> what is done. What the library itself refuses is no matter here: it will be refused again, with its message."""
 
 
-def probe(path: Path) -> None:
-    """Open `path` and run it once elsewhere; about 0.4 s.
+def check(path: Path) -> None:
+    """Open `path` and run it once elsewhere, if it is of a kind in `CHILDREN`; takes about 0.4 s.
 
     Raises:
         InputError: the process crashed, or was not done in time.
     """
-    command = [sys.executable, "-c", CHILD, str(path.resolve()), str(MEMORY)]
+    child = CHILDREN.get(path.suffix.lower())
+    if child is None or path.is_dir():
+        return
+    command = [sys.executable, "-c", LIMIT + child, str(path.resolve()), str(MEMORY)]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
         raise InputError(
-            f"{path} was not opened and run within {SECONDS:g} s, and no card vouches for it; a slow model of yours needs a card (.json) "
-            "with the file's sha256 beside it"
+            f"{path} was not opened and run within {SECONDS:g} s, and no card vouches for it; if it is slow but yours, give its card "
+            "(.json) the file's sha256"
         ) from error
     if done.returncode:
         reason = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
-        raise InputError(f"LiteRT crashes on {path} ({reason}): the file is damaged or hostile; copy it again or export it again")
+        raise InputError(f"the library crashes on {path} ({reason}): the file is damaged or hostile; copy it again or export it again")

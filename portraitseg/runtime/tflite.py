@@ -10,9 +10,7 @@ import numpy as np
 from portraitseg.errors import InputError, one_line
 from portraitseg.image import Array
 from portraitseg.runtime.tensors import Tensor
-
-IDENTIFIER = b"TFL3"
-"""Bytes 4 to 8 of every .tflite file (the flatbuffer's identifier)."""
+from portraitseg.tflite_metadata import IDENTIFIER
 
 
 class TFLite:
@@ -40,8 +38,6 @@ def open_engine(path: Path, threads: int) -> TFLite:
 
 def open_interpreter(path: Path, *, threads: int) -> Any:
     """Open with XNNPACK, or, where it refuses the graph, with the built-in kernels and a notice on stderr.
-
-    LiteRT checks the structure of the file itself (truncated files and random bytes raise), so only the identifier is looked at here.
 
     Returns:
         An `Interpreter` whose tensors are allocated.

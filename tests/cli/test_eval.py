@@ -176,7 +176,7 @@ def test_an_earlier_result_is_kept_unless_forced(model, data, tmp_path, capsys):
 
 def test_a_file_of_another_project_needs_its_input_range(model, data, tmp_path, capsys):
     assert evaluate(model, "--data", data, "--out", tmp_path / "a", "--input-range", "0..1") == 2
-    assert "red.json says how" in capsys.readouterr().err
+    assert "red.tflite is fed; leave out --input-range" in capsys.readouterr().err
     card_path(model).unlink()
     assert evaluate(model, "--data", data, "--out", tmp_path / "a") == 2
     assert "--input-range" in capsys.readouterr().err
@@ -192,7 +192,7 @@ def test_a_file_of_another_project_needs_its_input_range(model, data, tmp_path, 
         ("missing.tflite", None, "no model file"),
         ("cut.tflite", slice(0, 700), "cannot open"),
         ("noise.tflite", b"\x93" * 900, "TFL3"),
-        ("model.bin", b"x", "suffix must be .tflite or .h5"),
+        ("model.bin", b"x", "it must be .tflite"),
         ("empty.h5", b"", "no card"),
     ],
 )
