@@ -3,7 +3,7 @@
 The copy is in inference form: float32, batch 1, static shapes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class _Slot:
+class Slot:
     """Where in a step's arguments its n-th input goes."""
 
     number: int
@@ -45,7 +45,7 @@ class Step:
         """Call the layer."""
         if self.call is None:
             return self.layer(tensors[0] if len(tensors) == 1 else tensors)
-        args, kwargs = tf.nest.map_structure(lambda leaf: tensors[leaf.number] if isinstance(leaf, _Slot) else leaf, self.call)
+        args, kwargs = tf.nest.map_structure(lambda leaf: tensors[leaf.number] if isinstance(leaf, Slot) else leaf, self.call)
         return self.layer(*args, **kwargs)
 
 
@@ -78,13 +78,17 @@ class Graph:
             if id(value) not in names:
                 return value
             inputs.append(names[id(value)])
-            return _Slot(len(inputs) - 1)
+            return Slot(len(inputs) - 1)
 
         call = tf.nest.map_structure(slot, (node.call_args, node.call_kwargs))
         return Step(layer, inputs, weights, None if node.is_input else call, name)
 
-    def build(self) -> keras.Model:
-        """The net; steps that nothing depends on are left out."""
+    def build(self, outputs: Sequence[str] = ()) -> keras.Model:
+        """The net; steps that nothing depends on are left out.
+
+        Args:
+            outputs: the steps whose outputs are the net's, in the place of `output`.
+        """
         tensors: dict[str, Any] = {}
         for name, step in self.steps.items():
             made = step.layer.output if isinstance(step.layer, keras.layers.InputLayer) else step.run([tensors[i] for i in step.inputs])
@@ -92,7 +96,8 @@ class Graph:
                 tensors[name if number == 0 else f"{name}:{number}"] = tensor
             if step.weights:
                 step.layer.set_weights(step.weights)
-        return keras.Model(tensors[self.input], tensors[self.output], name=self.name)
+        made = [tensors[name] for name in outputs or [self.output]]
+        return keras.Model(tensors[self.input], made if outputs else made[0], name=self.name)
 
     @property
     def input(self) -> str:

@@ -9,6 +9,7 @@ that cost time in float. Each was chosen by measuring (int8, one thread, LiteRT 
 | ReLU, ReLU6 that no operation can take in | 1x1 max-pooling with the ReLU fused, for XNNPACK a clamp: 3 us | 1x1 depthwise: 34 us |
 | PReLU, steep or flat LeakyReLU | see `int8_prelu`: 131 us | two 1x1 depthwise and ADD: 247 us, on its own 2900 us |
 | HARD_SWISH | x/6 * relu6(x + 3), which the converter does not recognise: 61 us | with a 1x1 depthwise: 64 us |
+| batch normalisation that no convolution takes | 1x1 depthwise, a scale for each channel | MUL and ADD, one scale for all |
 | RESIZE_NEAREST_NEIGHBOR | concatenations and reshapes: copies alone | |
 | CONCATENATION of more than 5 | several | |
 | AVERAGE_POOL_2D | depthwise convolution | |
@@ -20,7 +21,7 @@ import numpy as np
 import tf_keras as keras
 from tf_keras import layers
 
-from portraitseg.layers import HardSwish
+from portraitseg.layers import HardSigmoid, HardSwish
 from portraitseg.rewrite.graph import Graph, Step, copy_layer
 from portraitseg.rewrite.int8_prelu import bent, rewrite_prelus
 
@@ -62,6 +63,24 @@ def rewrite_hard_swish(graph: Graph) -> None:
         shifted = Step(layers.Rescaling(1.0, 3.0, name=f"{step.name}_shifted"), step.inputs)
         gate = Step(layers.ReLU(6.0, name=f"{step.name}_gate"), [shifted.name])
         graph.replace(step, third, shifted, gate, Step(layers.Multiply(name=step.name), [third.name, gate.name]))
+
+
+def split_hard_sigmoid(graph: Graph) -> None:
+    """Hard-sigmoid, relu6(x + 3) / 6, with a step for each tensor that the file has, so that each can be given its range."""
+    for step in graph.find(HardSigmoid):
+        shifted = Step(layers.Rescaling(1.0, 3.0, name=f"{step.name}_shifted"), step.inputs)
+        gate = Step(layers.ReLU(6.0, name=f"{step.name}_gate"), [shifted.name])
+        graph.replace(step, shifted, gate, Step(layers.Rescaling(1 / 6, name=step.name), [gate.name]))
+
+
+def rewrite_normalisations(graph: Graph) -> None:
+    """Batch normalisations that no convolution could take in."""
+    for step in graph.find(layers.BatchNormalization, lambda step: list(step.layer.axis) in ([3], [-1])):
+        values = dict(zip(_statistics(step.layer), np.asarray(step.weights, np.float64), strict=True))
+        scale = values.get("gamma", 1.0) / np.sqrt(values["variance"] + step.layer.epsilon)
+        shift = values.get("beta", 0.0) - values["mean"] * scale
+        weights = [scale.reshape(1, 1, -1, 1).astype(np.float32), shift.astype(np.float32)]
+        graph.replace(step, Step(layers.DepthwiseConv2D(1, name=step.name), step.inputs, weights))
 
 
 def rewrite_leaky(graph: Graph) -> None:
@@ -112,7 +131,7 @@ def split_concatenations(graph: Graph) -> None:
 
 def rewrite_lone_relus(graph: Graph) -> None:
     """Put a 1x1 max-pooling, which is nothing, before each ReLU that nothing else can take in."""
-    for step in graph.find((layers.ReLU, layers.Activation), _is_relu):
+    for step in graph.find((layers.ReLU, layers.Activation), is_relu):
         maker = graph.steps.get(step.inputs[0])
         if maker is None or not graph.only_for(maker.name, step) or not _fuses(graph, maker):
             pool = Step(layers.MaxPooling2D(1, 1, name=f"{step.name}_clamp"), step.inputs)
@@ -121,6 +140,8 @@ def rewrite_lone_relus(graph: Graph) -> None:
 
 RULES: tuple[Callable[[Graph], None], ...] = (
     rewrite_hard_swish,
+    split_hard_sigmoid,
+    rewrite_normalisations,
     rewrite_average_pooling,
     rewrite_nearest,
     split_concatenations,
@@ -130,11 +151,17 @@ RULES: tuple[Callable[[Graph], None], ...] = (
 )
 
 
-def _is_relu(step: Step) -> bool:
+def _statistics(layer: layers.BatchNormalization) -> list[str]:
+    """What a batch normalisation's weights are, in their order."""
+    return [*(["gamma"] if layer.scale else []), *(["beta"] if layer.center else []), "mean", "variance"]
+
+
+def is_relu(step: Step) -> bool:
+    """Whether the step is a ReLU or ReLU6."""
     layer = step.layer
     if isinstance(layer, layers.Activation):
         return layer.activation is keras.activations.relu
-    return not layer.negative_slope and not layer.threshold and layer.max_value in (None, 6)
+    return isinstance(layer, layers.ReLU) and not layer.negative_slope and not layer.threshold and layer.max_value in (None, 6)
 
 
 def _fuses(graph: Graph, maker: Step) -> bool:
