@@ -16,7 +16,8 @@ from packaging.utils import canonicalize_name
 from portraitseg.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 SCRIPTS = ("train.py", "eval.py", "export.py", "test.py")
 CI = (ROOT / ".ci/run").read_text()
 README = (ROOT / "README.md").read_text()
@@ -58,7 +59,8 @@ def test_both_opencv_wheels_have_one_version() -> None:
 
 def test_every_imported_package_is_declared() -> None:
     owners = importlib.metadata.packages_distributions()
-    declared = {canonicalize_name(requirement.name) for requirement in requirements()}
+    elsewhere = [Requirement(line) for lines in PYPROJECT["dependency-groups"].values() for line in lines]
+    declared = {canonicalize_name(requirement.name) for requirement in (*requirements(), *elsewhere)}
     for path in (ROOT / "portraitseg").rglob("*.py"):
         nodes = list(ast.walk(ast.parse(path.read_text())))
         names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}

@@ -24,9 +24,11 @@ ENGINES = {
     ".h5": "keras",
 }
 """Suffix -> the module of this package that opens such a file; imported when one is opened."""
+CHOICES = {"mediapipe": ".tflite"}
+"""Modules that open files which another one opens by default -> the files' suffix."""
 
 
-def open_artifact(path: Path, *, threads: int = 2, card: Card | None = None) -> Artifact:
+def open_artifact(path: Path, *, threads: int = 2, card: Card | None = None, engine: str | None = None) -> Artifact:
     """Load a model by its suffix.
 
     A file whose digest no card has is opened in another process first, where its kind needs that: see `probe.check`.
@@ -35,6 +37,7 @@ def open_artifact(path: Path, *, threads: int = 2, card: Card | None = None) -> 
         path: an artifact or a checkpoint; see `ENGINES`.
         threads: of the CPU, for the net itself. TensorFlow, which has them for the whole process, says so if it runs with others.
         card: for a file of another project, which has no card beside it or inside; see `foreign_card`.
+        engine: a name of `CHOICES`, to open the file by another library than its suffix says.
 
     Raises:
         InputError: the file is missing, broken, of another kind, without a card, or does not fit its card.
@@ -45,12 +48,11 @@ def open_artifact(path: Path, *, threads: int = 2, card: Card | None = None) -> 
         raise InputError(f"{path} is a checkpoint: it is built from the card beside it and takes no other")
     card = cards.find(path, card)
     if card is None or not card.sha256:
-        probe.check(path)
-    engine = open_engine(path, threads)
-    return Artifact(path, engine, cards.required(card, path))
+        probe.check(path, _module(path, engine))
+    return Artifact(path, open_engine(path, threads, engine), cards.required(card, path))
 
 
-def open_engine(path: Path, threads: int) -> Engine:
+def open_engine(path: Path, threads: int, name: str | None = None) -> Engine:
     """The file, opened by its library.
 
     Raises:
@@ -60,7 +62,7 @@ def open_engine(path: Path, threads: int) -> Engine:
     check_kind(path)
     if threads < 1:
         raise InputError(f"threads must be at least 1, got {threads}")
-    module = importlib.import_module(f"portraitseg.runtime.{ENGINES[kind(path)]}")
+    module = importlib.import_module(f"portraitseg.runtime.{_module(path, name)}")
     engine: Engine = module.open_engine(path, threads)
     return engine
 
@@ -82,11 +84,21 @@ def foreign_card(path: Path, *, input_range: str, order: str = "rgb", output: st
 
     def opened() -> Engine:
         check_kind(path)
-        probe.check(path)
+        probe.check(path, _module(path))
         return open_engine(path, 1)
 
     card = card_of(path, opened, input_range=input_range, order=order, output=output, fit=fit)
     return replace(card, sha256=sha256(path))  # of the file that was probed: it need not be again
+
+
+def _module(path: Path, name: str | None = None) -> str:
+    """The module that opens `path`: the one that was chosen, else by the suffix."""
+    if name is None:
+        return ENGINES[kind(path)]
+    if CHOICES.get(name) != kind(path):
+        allowed = ", ".join(f"{name} for {suffix}" for name, suffix in CHOICES.items())
+        raise InputError(f"engine {name!r} does not open {path}; there is {allowed}, or none: the suffix decides")
+    return name
 
 
 def kind(path: Path) -> str:

@@ -19,7 +19,7 @@ except ImportError:  # Windows
     pass
 """
 CHILDREN = {
-    ".tflite": """
+    "tflite": """
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 for options in ({}, {"experimental_op_resolver_type": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}):
     try:
@@ -27,33 +27,37 @@ for options in ({}, {"experimental_op_resolver_type": OpResolverType.BUILTIN_WIT
         interpreter.allocate_tensors()
         interpreter.invoke()
         break
-    except (RuntimeError, ValueError):
-        continue
+    except (RuntimeError, ValueError) as error:
+        print(error)
 """,
-    ".h5": """
+    "mediapipe": """
+import numpy
+from mediapipe import Image, ImageFormat
+from mediapipe.tasks.python import BaseOptions, vision
+options = vision.ImageSegmenterOptions(base_options=BaseOptions(model_asset_path=sys.argv[1]), output_confidence_masks=True)
+vision.ImageSegmenter.create_from_options(options).segment(Image(ImageFormat.SRGB, numpy.zeros((64, 64, 3), numpy.uint8)))
+""",
+    "keras": """
 import h5py
 def read(name, item):
     list(item.attrs.items())
     if isinstance(item, h5py.Dataset):
         item[()]
-try:
-    with h5py.File(sys.argv[1], "r") as file:
-        file.visititems(read)
-except Exception:
-    pass
+with h5py.File(sys.argv[1], "r") as file:
+    file.visititems(read)
 """,
 }
-"""Suffix -> what is done. What the library itself refuses is no matter here: it will be refused again, with its message."""
+"""Module of this package that opens the file -> what is done to try it. An exception is no matter: it will be raised here too."""
 
 
-def check(path: Path) -> None:
-    """Open `path` and run it once elsewhere, if it is of a kind in `CHILDREN`; takes about 0.4 s.
+def check(path: Path, module: str) -> None:
+    """Open `path` and run it once elsewhere, if `module` is one of `CHILDREN`; takes about 0.4 s.
 
     Raises:
         InputError: the process crashed, or was not done in time.
     """
-    child = CHILDREN.get(path.suffix.lower())
-    if child is None or path.is_dir():
+    child = CHILDREN.get(module)
+    if child is None:
         return
     command = [sys.executable, "-c", LIMIT + child, str(path.resolve()), str(MEMORY)]
     try:
@@ -63,6 +67,6 @@ def check(path: Path) -> None:
             f"{path} was not opened and run within {SECONDS:g} s, and no card vouches for it; if it is slow but yours, give its card "
             "(.json) the file's sha256"
         ) from error
-    if done.returncode:
+    if done.returncode not in (0, 1):  # 1: an exception
         reason = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
         raise InputError(f"the library crashes on {path} ({reason}): the file is damaged or hostile; copy it again or export it again")

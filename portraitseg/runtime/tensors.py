@@ -24,7 +24,7 @@ class Tensor:
     """-1 where a side is not fixed."""
     dtype: npt.DTypeLike
     scale: float = 0.0
-    zero_point: int = 0
+    zero_point: float = 0
     """value = scale * (stored - zero_point); scale 0: not quantized."""
 
 

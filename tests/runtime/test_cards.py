@@ -68,7 +68,7 @@ def test_a_given_one_counts_alone(path: Path) -> None:
     assert open_artifact(path, card=Card.load(card_path(path))).card.fit == "letterbox"
 
 
-def refuse(path: Path) -> None:
+def refuse(path: Path, module: str) -> None:
     raise AssertionError("opened elsewhere")
 
 
@@ -86,19 +86,19 @@ def test_only_a_file_without_a_matching_digest_is_opened_elsewhere_first(path: P
 
 
 def test_a_child_that_dies_or_hangs_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(probe.CHILDREN, ".tflite", "import os; os.abort()")
+    monkeypatch.setitem(probe.CHILDREN, "tflite", "import os; os.abort()")
     with pytest.raises(InputError, match=r"crashes on .*net\.tflite \(signal 6\)"):
-        probe.check(path)
-    monkeypatch.setitem(probe.CHILDREN, ".tflite", "import time; time.sleep(60)")
+        probe.check(path, "tflite")
+    monkeypatch.setitem(probe.CHILDREN, "tflite", "import time; time.sleep(60)")
     monkeypatch.setattr(probe, "SECONDS", 0.5)
     start = time.monotonic()
     with pytest.raises(InputError, match=r"was not opened and run within 0\.5 s"):
-        probe.check(path)
+        probe.check(path, "tflite")
     assert time.monotonic() - start < 10
 
 
 def test_a_good_file_passes_and_one_of_another_kind_too(path: Path, tmp_path: Path) -> None:
-    probe.check(path)
+    probe.check(path, "tflite")
     (tmp_path / "x.onnx").write_bytes(b"")
-    probe.check(tmp_path / "x.onnx")
+    probe.check(tmp_path / "x.onnx", "onnx")
     assert cards.inside(tmp_path / "x.onnx") is None
