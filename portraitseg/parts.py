@@ -4,14 +4,24 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from portraitseg.errors import InputError
 from portraitseg.files import atomic
 
 
 def parts(model: Path) -> list[Path]:
-    """All files of a model, in the order in which they are counted: a folder's by their names, an .xml and the .bin of the same name."""
+    """All files of a model, in the order in which they are counted: a folder's by their names, an .xml and the .bin of the same name.
+
+    Raises:
+        InputError: the .bin is missing.
+    """
     if model.is_dir():
         return sorted((path for path in model.rglob("*") if path.is_file()), key=lambda path: path.relative_to(model).as_posix())
-    return [model, *(path for path in [model.with_suffix(".bin")] if model.suffix.lower() == ".xml" and path.is_file())]
+    if model.suffix.lower() != ".xml":
+        return [model]
+    weights = model.with_suffix(".bin")
+    if not weights.is_file():
+        raise InputError(f"{model} holds the graph alone; its weights must be beside it in {weights.name}; copy that file too")
+    return [model, weights]
 
 
 def size(model: Path) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 from portraitseg.errors import InputError, one_line
 from portraitseg.image import Array
 from portraitseg.optional import require
+from portraitseg.parts import parts
 from portraitseg.runtime.tensors import Tensor
 
 
@@ -37,9 +38,7 @@ def open_engine(path: Path, threads: int) -> OpenVINO:
         InputError: OpenVINO cannot read or run the file, or its .bin is missing.
         ImportError: OpenVINO is not installed.
     """
-    weights = path.with_suffix(".bin")
-    if not weights.is_file():
-        raise InputError(f"{path} holds the graph alone; its weights must be beside it in {weights.name}; copy that file too")
+    _, weights = parts(path)
     try:
         return OpenVINO(path, threads)
     except (RuntimeError, ValueError, TypeError) as error:

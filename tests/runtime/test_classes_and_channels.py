@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from portraitseg import archs, benchmark, checkpoint
+from portraitseg import archs, benchmark
 from portraitseg.archs import ArchSpec
 from portraitseg.card import CAFFE, IMAGENET, SYMMETRIC, Card, card_path
 from portraitseg.export import tflite
@@ -63,17 +63,12 @@ def written(path, content, card):
     return path
 
 
-def test_a_checkpoint(case, tmp_path):
+def test_a_float_file(case, kind, write_as, tmp_path):
     model, card, prob = case
-    checkpoint.save(model, card, tmp_path / "best.h5")
-    np.testing.assert_allclose(open_artifact(tmp_path / "best.h5")(PICTURES[0]), prob, atol=1e-5)
-
-
-def test_a_float_artifact(case, tmp_path):
-    model, card, prob = case
-    graph, card = deploy.to_deploy(model, card)
-    path = written(tmp_path / "net.tflite", tflite.convert(graph, "fp32"), card)
-    np.testing.assert_allclose(open_artifact(path)(PICTURES[0]), prob, atol=1e-5)
+    runtime = open_artifact(write_as(kind, model, card, tmp_path))
+    np.testing.assert_allclose(runtime(PICTURES[0]), prob, atol=1e-5)
+    if card.channels == 3:
+        np.testing.assert_allclose(runtime.run(PICTURES[0]), prob, atol=1e-5)  # bytes at the model's size
 
 
 @pytest.mark.parametrize("io", ["uint8", "int8"])

@@ -3,12 +3,10 @@
 import numpy as np
 import pytest
 
-from portraitseg import archs, checkpoint
+from portraitseg import archs
 from portraitseg.archs import ArchSpec
-from portraitseg.card import CAFFE, SYMMETRIC, UNIT, Card, card_path
-from portraitseg.export import tflite
+from portraitseg.card import CAFFE, SYMMETRIC, UNIT, Card
 from portraitseg.image import to_input
-from portraitseg.rewrite import deploy
 from portraitseg.runtime import Video, open_artifact
 
 SIZE = 32
@@ -43,21 +41,9 @@ def net(request, monkeypatch):
     return model, card, by_hand(request.param)
 
 
-def opened(kind, model, card, folder):
-    path = folder / f"net.{kind}"
-    if kind == "h5":
-        checkpoint.save(model, card, path)
-    else:
-        graph, card = deploy.to_deploy(model, card)
-        path.write_bytes(tflite.convert(graph, "fp32"))
-        card.save(card_path(path))
-    return open_artifact(path)
-
-
-@pytest.mark.parametrize("kind", ["h5", "tflite"])
-def test_the_prior_is_the_last_prob_and_a_cut_forgets_it(net, tmp_path, kind):
+def test_the_prior_is_the_last_prob_and_a_cut_forgets_it(net, kind, write_as, tmp_path):
     model, card, expected = net
-    runtime = opened(kind, model, card, tmp_path)
+    runtime = open_artifact(write_as(kind, model, card, tmp_path))
     video = Video(runtime)
     assert np.abs(expected[1] - runtime(FRAMES[1])).max() > 0.3  # alone, the frame has another prob
     np.testing.assert_allclose([video(frame) for frame in FRAMES], expected, atol=1e-5)
