@@ -40,8 +40,9 @@ class Config:
     .xml with its .bin. saved_model: a folder. frozen: a TensorFlow graph (.pb)."""
     layout: Literal["nhwc", "nchw"] = "nhwc"
     """Order of the axes of an ONNX file's input and output: batch, height, width, channels, or the channels before height and width."""
-    target: Literal["cpu", "plain"] = "cpu"
-    """cpu: the same function in the operations that XNNPACK runs fastest; plain: as built, for Edge TPUs and others that know few."""
+    target: Literal["cpu", "plain", "edgetpu"] = "cpu"
+    """cpu: the same function in the operations that XNNPACK runs fastest; plain: as built, for accelerators that know few; edgetpu: in
+    those that Coral's compiler maps, refused if some are left to the CPU (int8 alone; see `portraitseg delegates`)."""
     data: Path | None = None
     """Folder or CSV to calibrate on, its validation part to compare on (default: the training set that the card names)."""
     val: Path | None = None
@@ -89,7 +90,7 @@ def run(config: Config) -> int:
         if config.format in WRITERS:
             write(config.format, graph, card, file, calibration)
         else:
-            file.write_bytes(_convert(graph, card, calibration))
+            file.write_bytes(_for_target(config, _convert(graph, card, calibration)))
         parity = _compare(config, (model, trained), card, dataset, file)
         if not _accepted(config, parity, path):
             return 1
@@ -104,6 +105,9 @@ def _check(config: Config) -> None:
     check(config.format, quant=config.quant, layout=config.layout, io=config.io if config.quant == "int8" else None)
     if config.quant != "int8" and config.io not in (None, "float"):
         raise InputError(f"--io {config.io} needs --quant int8; a {config.quant} file has float input and output, leave --io out")
+    if config.target == "edgetpu" and (config.quant != "int8" or config.io == "float" or config.format in WRITERS):
+        came = f"--quant {config.quant}, --io {_io(config)}, --format {config.format}"
+        raise InputError(f"--target edgetpu makes a .tflite of 8-bit integers throughout, got {came}; use --quant int8 --io uint8 or int8")
     if config.pictures < 1 or config.held_out < 1:
         counts = f"{config.pictures} and {config.held_out}"
         raise InputError(f"--pictures and --held-out must be at least 1, got {counts}; the defaults are 128 and 50")
@@ -168,10 +172,10 @@ def _calibration(config: Config, dataset: "Dataset", card: Card) -> "Calibration
 
 def _for_int8(config: Config, graph: "keras.Model", card: Card) -> tuple["keras.Model", Card]:
     """The deploy graph in operations that run in one piece in int8, and, if bytes go in, with a normalisation that bytes can have."""
-    from portraitseg.rewrite import int8_graph, int8_input
+    from portraitseg.rewrite import edgetpu_graph, int8_graph, int8_input
 
-    if config.target == "cpu":
-        graph = int8_graph.to_int8_graph(graph)
+    if config.target != "plain":
+        graph = (int8_graph.to_int8_graph if config.target == "cpu" else edgetpu_graph.to_edgetpu_graph)(graph)
     return (graph, card) if _io(config) == "float" else int8_input.to_byte_input(graph, card)
 
 
@@ -207,6 +211,21 @@ def _data_name(config: Config, card: Card) -> str:
 
 def _without_folder(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) and ("/" in value or "\\" in value) else value
+
+
+def _for_target(config: Config, content: bytes) -> bytes:
+    """The file as the Edge TPU's compiler can read it, if it is for that.
+
+    Raises:
+        InputError: the Edge TPU would leave ops to the CPU.
+    """
+    from portraitseg.export import edgetpu
+
+    if config.target != "edgetpu":
+        return content
+    content, lines = edgetpu.finish(content, "the file")
+    print("\n".join(lines))
+    return content
 
 
 def _convert(graph: "keras.Model", card: Card, calibration: "CalibrationSet | None") -> bytes:
