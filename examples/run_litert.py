@@ -11,7 +11,7 @@ model, photo, out = sys.argv[1:]
 net, card = Interpreter(model), json.load(open(model.removesuffix(".tflite") + ".json"))
 net.allocate_tensors()
 source, target = net.get_input_details()[0], net.get_output_details()[0]
-picture = cv2.cvtColor(cv2.imread(photo), cv2.COLOR_BGR2RGB)
+picture = cv2.imread(photo)[..., :: 1 if card["input"]["order"] == "bgr" else -1]  # which OpenCV reads as BGR
 x = cv2.resize(picture, card["size"][::-1], interpolation=cv2.INTER_AREA)  # width, height
 if source["dtype"] == np.float32:  # a uint8 input takes the bytes as they are
     x = ((x - card["input"]["mean"]) / card["input"]["std"]).astype(np.float32)

@@ -15,6 +15,7 @@ COMMANDS = {
     "presets": "list the published recipes that train --preset takes, or show one",
     "eval": "score a checkpoint or an artifact on pictures with masks",
     "export": "turn a checkpoint into a .tflite file (fp32, fp16, dynamic or int8)",
+    "bundle": "put an artifact with card, labels, licence, sample and example into one .zip",
     "test": "cut the person out of a photo or a folder of photos",
     "benchmark": "measure latency, memory, size and accuracy of artifacts",
     "benchmark pipeline": "measure whether the data pipeline keeps up with training",

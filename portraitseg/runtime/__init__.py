@@ -1,13 +1,14 @@
 """Run a model file: picture in, prob out. Without TensorFlow, except for checkpoints, SavedModels and frozen graphs."""
 
 import importlib
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 from portraitseg.card import Card
 from portraitseg.errors import InputError
 from portraitseg.parts import sha256
-from portraitseg.runtime import cards, probe
+from portraitseg.runtime import bundle, cards, probe
 from portraitseg.runtime.base import Artifact, Engine, Runtime, predict
 from portraitseg.runtime.cards import has_card
 from portraitseg.runtime.foreign import card_of
@@ -24,6 +25,7 @@ ENGINES = {
     ".h5": "keras",
 }
 """Suffix -> the module of this package that opens such a file; imported when one is opened."""
+BUNDLE = ".zip"
 CHOICES = {"mediapipe": ".tflite"}
 """Modules that open files which another one opens by default -> the files' suffix."""
 
@@ -34,7 +36,7 @@ def open_artifact(path: Path, *, threads: int = 2, card: Card | None = None, eng
     A file whose digest no card has is opened in another process first, where its kind needs that: see `probe.check`.
 
     Args:
-        path: an artifact or a checkpoint; see `ENGINES`.
+        path: an artifact or a checkpoint, see `ENGINES`, or a bundle (.zip) with an artifact and its card.
         threads: of the CPU, for the net itself. TensorFlow, which has them for the whole process, says so if it runs with others.
         card: for a file of another project, which has no card beside it or inside; see `foreign_card`.
         engine: a name of `CHOICES`, to open the file by another library than its suffix says.
@@ -44,12 +46,21 @@ def open_artifact(path: Path, *, threads: int = 2, card: Card | None = None, eng
         ImportError: the suffix needs a package that is not installed.
     """
     check_kind(path)
+    if kind(path) == BUNDLE:
+        return _unpacked(path, threads, card, engine)
     if path.suffix.lower() == ".h5" and card is not None:
         raise InputError(f"{path} is a checkpoint: it is built from the card beside it and takes no other")
     card = cards.find(path, card)
     if card is None or not card.sha256:
         probe.check(path, _module(path, engine))
     return Artifact(path, open_engine(path, threads, engine), cards.required(card, path))
+
+
+def _unpacked(path: Path, threads: int, card: Card | None, engine: str | None) -> Artifact:
+    folder = tempfile.TemporaryDirectory(prefix="portraitseg-")
+    artifact = open_artifact(bundle.unpack(path, Path(folder.name)), threads=threads, card=card, engine=engine)
+    artifact.folder = folder  # goes when the artifact goes
+    return artifact
 
 
 def open_engine(path: Path, threads: int, name: str | None = None) -> Engine:
@@ -112,8 +123,8 @@ def check_kind(path: Path) -> None:
     Raises:
         InputError: the suffix is another one, or there is no such file.
     """
-    if kind(path) not in ENGINES:
-        *names, last = ENGINES
+    if kind(path) not in (*ENGINES, BUNDLE):
+        *names, last = *ENGINES, BUNDLE
         raise InputError(f"cannot run {path}: it must be {', '.join(names)} or {last}, got {path.suffix!r}; export.py makes them")
     if not path.exists():
         raise InputError(f"no model file {path}; give one that export.py wrote or a checkpoint (.h5) of train.py")

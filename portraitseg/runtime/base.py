@@ -74,6 +74,8 @@ class Artifact:
             InputError: there is none, or they are not what the card says.
         """
         self.engine, self.card, self._path = engine, card, path
+        self.folder: object = None
+        """What holds the files, where they were unpacked for this."""
         self.picture = picture_input(engine.inputs, path)
         self.mask = mask_output(engine.outputs, self.picture, path)
         check_card(path, card, self.picture, self.mask)

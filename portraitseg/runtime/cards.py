@@ -9,8 +9,8 @@ from portraitseg.parts import sha256
 
 
 def has_card(path: Path) -> bool:
-    """Whether an artifact comes with a card, beside it or inside."""
-    return card_path(path).is_file() or inside(path) is not None
+    """Whether an artifact comes with a card, beside it or inside; a bundle always does."""
+    return path.suffix.lower() == ".zip" or card_path(path).is_file() or inside(path) is not None
 
 
 def find(path: Path, given: Card | None = None) -> Card | None:
