@@ -1,4 +1,4 @@
-"""Artifacts measured side by side: load time, latency, memory, size and accuracy, one row each.
+"""Models measured side by side, in whatever format: load time, latency, memory, size and accuracy, one row each.
 
 Each artifact is measured in processes of its own, started anew in every round, so that its load time and its memory are not those of
 its neighbours. All artifacts take their turn in each round, in alternating order: on a machine whose speed drifts they suffer alike,
@@ -8,6 +8,7 @@ and the ratio of two rows is worth more than either number.
 """
 
 import importlib
+import importlib.metadata
 import json
 import os
 import platform
@@ -28,19 +29,20 @@ from portraitseg.data.sources import Source
 from portraitseg.errors import InputError
 from portraitseg.export import tflite_report
 from portraitseg.metrics import Meter
+from portraitseg.parts import size
 from portraitseg.runtime import Artifact, foreign_card, has_card, kind, open_artifact, predict
 
 ROUNDS = 5
 MB = 2**20
 LIBRARIES = {
-    ".tflite": "ai_edge_litert.interpreter",
-    ".onnx": "onnxruntime",
-    ".xml": "openvino",
-    ".pb": "tensorflow",
-    "a folder": "tensorflow",
-    ".h5": "tensorflow",
+    ".tflite": ("LiteRT", "ai_edge_litert.interpreter", "ai-edge-litert"),
+    ".onnx": ("onnxruntime", "onnxruntime", "onnxruntime"),
+    ".xml": ("OpenVINO", "openvino", "openvino"),
+    ".pb": ("TensorFlow", "tensorflow", "tensorflow"),
+    "a folder": ("TensorFlow", "tensorflow", "tensorflow"),
+    ".h5": ("TensorFlow", "tensorflow", "tensorflow"),
 }
-"""What each kind of `runtime.ENGINES` is run by."""
+"""Kind of `runtime.ENGINES` -> what runs it: its name, its module, its package."""
 SAMPLE = Path(__file__).parent / "assets" / "astronaut.jpg"
 
 
@@ -70,24 +72,29 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One artifact. MB are 2^20 bytes; latency is that of the net alone, without preparing the picture."""
+    """One model. MB are 2^20 bytes; latency is that of the net alone, with handing it its input, without preparing the picture."""
 
     model: str
+    runtime: str
+    """The library that runs it, with its version."""
     device: str
     threads: int
     warmups: int
     runs: int
     load_ms: float
-    """From the file to allocated tensors, median over the processes."""
+    """From the file to a net that is ready to run, median over the processes; the library was loaded before."""
     p50_ms: float
     p90_ms: float
     peak_mb: float
-    """Largest resident memory of the process, Python, NumPy and OpenCV included."""
+    """Largest resident memory of the process, Python, NumPy, OpenCV and the library included."""
     file_mb: float
+    """Of all its files."""
     partitions: int | None
-    """Connected parts that XNNPACK runs as one; None where LiteRT does not tell."""
+    """Connected parts that XNNPACK runs as one; None for other libraries, and where LiteRT does not tell."""
     iou: float | None = None
     """Of the person, in percent; None without data."""
+    delta_iou: float | None = None
+    """`iou` less that of the first model, in points."""
     miou: float | None = None
 
 
@@ -108,10 +115,8 @@ def check(models: Sequence[Path], settings: Settings) -> None:
     """
     settings.check()
     if not models:
-        raise InputError("no model to measure; give one or more .tflite files, e.g. models/*.tflite")
+        raise InputError("no model to measure; give one or more files, e.g. models/*.tflite")
     for path in models:
-        if path.suffix.lower() != ".tflite":
-            raise InputError(f"cannot measure {path}: an artifact ends in .tflite; `portraitseg export` makes one of a checkpoint")
         open_artifact(path, threads=settings.threads, card=find_card(path, settings))
 
 
@@ -126,7 +131,7 @@ def measure(models: Sequence[Path], settings: Settings, progress: Any = iter) ->
     """Measure all artifacts, round by round.
 
     Args:
-        models: .tflite files that `check` accepted.
+        models: files that `check` accepted.
         settings: how to measure.
         progress: wraps the list of processes to start, e.g. tqdm.
     """
@@ -212,7 +217,7 @@ def _measure_here(path: Path, settings: Settings, runs: int) -> Sample:
     """Measure in this process, which must be a fresh one."""
     card = find_card(path, settings)
     sample = pictures.read(SAMPLE)
-    importlib.import_module(LIBRARIES[kind(path)])  # loading the library itself is not loading the model
+    importlib.import_module(LIBRARIES[kind(path)][1])  # loading the library itself is not loading the model
     start = time.perf_counter()
     runtime = open_artifact(path, threads=settings.threads, card=card)
     load = time.perf_counter() - start
@@ -231,8 +236,10 @@ def _invoke(runtime: Artifact, x: pictures.Array) -> float:
 def _row(path: Path, settings: Settings, samples: list[Sample]) -> Row:
     latencies = [value for sample in samples for value in sample.latencies_ms]
     p50, p90 = np.percentile(latencies, [50, 90])
+    name, _, package = LIBRARIES[kind(path)]
     return Row(
         model=path.name,
+        runtime=f"{name} {importlib.metadata.version(package)}",
         device=device_name(),
         threads=settings.threads,
         warmups=settings.warmups,
@@ -241,8 +248,8 @@ def _row(path: Path, settings: Settings, samples: list[Sample]) -> Row:
         p50_ms=float(p50),
         p90_ms=float(p90),
         peak_mb=max(sample.peak_mb for sample in samples),
-        file_mb=path.stat().st_size / MB,
-        partitions=tflite_report.inspect(path.read_bytes()).partitions,
+        file_mb=size(path) / MB,
+        partitions=tflite_report.inspect(path.read_bytes()).partitions if kind(path) == ".tflite" else None,
     )
 
 

@@ -1,7 +1,9 @@
 """The benchmark, on a net whose prob is known: the red of each pixel."""
 
 import csv
+import importlib.metadata
 import itertools
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +11,8 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnx
+import openvino
 import pytest
 
 from portraitseg import benchmark
@@ -63,6 +67,7 @@ def test_rows(models: list[Path], data: Path, tmp_path: Path, capsys: pytest.Cap
     assert [row["model"] for row in rows] == ["red.tflite", "blue.tflite"]
     for path, row in zip(models, rows, strict=True):
         assert (row["threads"], row["warmups"], row["runs"], row["partitions"]) == ("1", "1", "3", "1")
+        assert row["runtime"] == f"LiteRT {importlib.metadata.version('ai-edge-litert')}"
         assert row["device"]
         assert float(row["load_ms"]) > 0
         assert 0 < float(row["p50_ms"]) <= float(row["p90_ms"])
@@ -73,10 +78,38 @@ def test_rows(models: list[Path], data: Path, tmp_path: Path, capsys: pytest.Cap
     assert float(rows[0]["miou"]) == pytest.approx(100 * (1 / 2 + 2 / 3) / 2)
     # blue finds nothing: person 0, background 3/4 of the whole
     assert float(rows[1]["iou"]) == 0
+    assert [float(row["delta_iou"]) for row in rows] == [0, pytest.approx(-50)]
     assert float(rows[1]["miou"]) == pytest.approx(100 * (0 + 3 / 4) / 2)
     table = capsys.readouterr().out
     assert all(word in table for word in ("p50 ms", "peak MB", "partitions", "mIoU", "red.tflite", "58.33"))
     assert cv2.imread(str(out / "benchmark.png")).std() > 0
+
+
+def test_the_same_net_in_other_libraries(models: list[Path], data: Path, tmp_path: Path) -> None:
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, (1, 32, 32, sides)) for name, sides in (("x", 3), ("y", 1))]
+    kernel = onnx.numpy_helper.from_array(np.float32([[1], [0], [0]]), "kernel")
+    graph = onnx.helper.make_graph([onnx.helper.make_node("MatMul", ["x", "kernel"], ["y"])], "red", ends[:1], ends[1:], [kernel])
+    onnx.save(onnx.helper.make_model(graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 18)]), tmp_path / "red.onnx")
+    openvino.save_model(openvino.Core().read_model(tmp_path / "red.onnx"), tmp_path / "red.xml")
+    for name in ("red.onnx", "red.xml"):
+        shutil.copy(card_path(models[0]), card_path(tmp_path / name))
+    arguments = [
+        str(models[0]),
+        str(tmp_path / "red.xml"),
+        str(tmp_path / "red.onnx"),
+        "--data",
+        str(data),
+        "--runs",
+        "1",
+        "--warmups",
+        "0",
+    ]
+    assert main("benchmark", [*arguments, "--out", str(tmp_path / "out")]) == 0
+    rows = read_rows(tmp_path / "out")
+    assert [row["runtime"].split()[0] for row in rows] == ["LiteRT", "OpenVINO", "onnxruntime"]
+    assert [float(row["iou"]) for row in rows] == [pytest.approx(50)] * 3
+    assert [row["partitions"] for row in rows] == ["1", "", ""]
+    assert float(rows[1]["file_mb"]) == pytest.approx(sum((tmp_path / name).stat().st_size for name in ("red.xml", "red.bin")) / 2**20)
 
 
 def test_without_data_and_without_matplotlib(
@@ -97,6 +130,7 @@ def test_without_data_and_without_matplotlib(
 def test_plot_without_accuracy(tmp_path: Path) -> None:
     fields: dict[str, Any] = {
         "device": "a machine",
+        "runtime": "a library 1.0",
         "threads": 1,
         "warmups": 1,
         "runs": 9,

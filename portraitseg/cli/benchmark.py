@@ -1,7 +1,8 @@
-"""Measure latency, load time, memory, size and accuracy of artifacts, side by side.
+"""Measure latency, load time, memory, size and accuracy of models, side by side, whatever runs them.
 
-Prints a table and writes benchmark.csv and benchmark.png (accuracy against latency; without --data, size against latency). Latencies
-depend on the machine and on what else it does: compare rows of one run.
+Prints a table and writes benchmark.csv and benchmark.png (accuracy against latency; without --data, size against latency). ΔIoU is a
+model's IoU less that of the first, in points: the same net in several formats can be compared. Latencies depend on the machine and on
+what else it does: compare rows of one run.
 """
 
 import csv
@@ -22,6 +23,7 @@ from portraitseg.optional import require
 
 HEADS = {
     "model": "model",
+    "runtime": "runtime",
     "threads": "threads",
     "warmups": "warm-ups",
     "runs": "runs",
@@ -32,6 +34,7 @@ HEADS = {
     "file_mb": "file MB",
     "partitions": "partitions",
     "iou": "IoU",
+    "delta_iou": "ΔIoU",
     "miou": "mIoU",
     "device": "device",
 }
@@ -42,7 +45,7 @@ class Config(Settings):
     """Settings of `portraitseg benchmark`."""
 
     models: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
-    """Artifacts (.tflite), each with its card beside it."""
+    """Artifacts or checkpoints, each with its card beside it: .tflite, .onnx, .xml (OpenVINO), .pb, a SavedModel's folder, .h5."""
     data: Path | None = None
     """Folder, CSV or shards of pictures with masks to measure the accuracy on."""
     out: Path = Path("runs/benchmark")
@@ -59,7 +62,10 @@ def run(config: Config) -> int:
     benchmark.check(config.models, config)
     scores = _accuracy(config, config.data) if config.data else [{} for _ in config.models]
     rows = benchmark.measure(config.models, config, lambda plan: tqdm(plan, unit="process", desc="latency", leave=False))
-    rows = [dataclasses.replace(row, iou=score.get("iou"), miou=score.get("miou")) for row, score in zip(rows, scores, strict=True)]
+    rows = [
+        dataclasses.replace(row, iou=score.get("iou"), delta_iou=score.get("delta_iou"), miou=score.get("miou"))
+        for row, score in zip(rows, scores, strict=True)
+    ]
     print(format_table(rows))
     write_csv(rows, table)
     print(f"\ntable  {table}")
@@ -74,7 +80,8 @@ def run(config: Config) -> int:
 def _accuracy(config: Config, data: Path) -> list[dict[str, float]]:
     source, lines = find_source(data)
     print("\n".join(lines))
-    return benchmark.accuracy(config.models, source, config, lambda plan: tqdm(plan, unit="picture", desc="accuracy", leave=False))
+    found = benchmark.accuracy(config.models, source, config, lambda plan: tqdm(plan, unit="picture", desc="accuracy", leave=False))
+    return [score | {"delta_iou": score["iou"] - found[0]["iou"]} for score in found]
 
 
 def format_table(rows: Sequence[Row]) -> str:
@@ -82,7 +89,7 @@ def format_table(rows: Sequence[Row]) -> str:
     names = [name for name in HEADS if any(getattr(row, name) is not None for row in rows)]
     cells = [[HEADS[name] for name in names], *([_cell(getattr(row, name)) for name in names] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    left = {"model", "device"}
+    left = {"model", "runtime", "device"}
     lines = (
         "  ".join(cell.ljust(width) if name in left else cell.rjust(width) for name, cell, width in zip(names, line, widths, strict=True))
         for line in cells
