@@ -26,7 +26,7 @@ class Config:
     """Settings of one evaluation."""
 
     model: Positional[Path]
-    """A .tflite or a checkpoint (.h5), with its card (.json) beside it."""
+    """A checkpoint (.h5) or an artifact of any format (docs/formats.md), with its card beside it."""
     data: Path | None = None
     """A folder, a CSV or shards of pictures with masks, found as in training; of one with train/ and val/ inside, val/ alone is used.
     If left out: the validation pictures of the checkpoint's own training run."""
@@ -45,13 +45,13 @@ class Config:
     force: bool = False
     """Overwrite an earlier result."""
     input_range: Literal["0..1", "-1..1", "0..255", "imagenet"] | None = None
-    """For a .tflite of another project, which has no card: what the bytes 0 to 255 are scaled to."""
+    """For an artifact of another project, which has no card: what the bytes 0 to 255 are scaled to."""
     channel_order: Literal["rgb", "bgr"] | None = None
-    """For a .tflite without a card; rgb if left out."""
+    """For an artifact without a card; rgb if left out."""
     output: Literal["auto", "prob", "logits"] | None = None
-    """For a .tflite without a card: what it gives; auto, if left out, looks at the numbers that come out."""
+    """For an artifact without a card: what it gives; auto, if left out, looks at the numbers that come out."""
     fit: Literal["stretch", "letterbox"] | None = None
-    """For a .tflite without a card: how a picture is made to fit; stretch if left out."""
+    """For an artifact without a card: how a picture is made to fit; stretch if left out."""
 
 
 def run(config: Config) -> int:
@@ -111,7 +111,7 @@ def _open(config: Config) -> Runtime:
         return open_artifact(config.model, threads=config.threads)
     if has_card(config.model):
         raise InputError(f"its card says how {config.model} is fed; leave out --input-range, --channel-order, --output and --fit")
-    if config.model.suffix.lower() != ".tflite" or config.input_range is None:
+    if config.model.suffix.lower() == ".h5" or config.input_range is None:
         return open_artifact(config.model, threads=config.threads)  # which says what is missing
     return open_artifact(config.model, threads=config.threads, card=foreign_card(config.model, input_range=config.input_range, **options))
 

@@ -37,7 +37,7 @@ class Config:
     photo: Annotated[Path, tyro.conf.Positional] = SAMPLE
     """A photo or a folder of photos (not searched in depth)."""
     model: Path = DEFAULT_MODEL
-    """An artifact with its card beside it."""
+    """An artifact of any format or a checkpoint (.h5), with its card beside it: .tflite, .onnx, .xml (OpenVINO), .pb, a SavedModel."""
     background: str = "white"
     """What stands behind the person in the composite: a colour (a name, '#rrggbb' or 'r,g,b'), "blur" (the photo's own background,
     blurred) or a picture, cropped to cover the photo; a picture that is named like a colour is given as ./red."""
