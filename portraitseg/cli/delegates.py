@@ -17,6 +17,7 @@ from portraitseg.errors import InputError
 from portraitseg.export import delegates
 from portraitseg.export.delegates import edgetpu_compiler
 from portraitseg.export.delegates.graph import read
+from portraitseg.runtime import probe
 
 if TYPE_CHECKING:
     from portraitseg.export.delegates.edgetpu_compiler import Log
@@ -46,10 +47,12 @@ def run(config: Config) -> int:
     """Print the verdicts; 0, or 1 if a required delegate would leave an op to the CPU.
 
     Raises:
-        InputError: the file cannot be read, or an option is out of range.
+        InputError: the file cannot be read or crashes LiteRT, or an option is out of range.
     """
     graph = _read(config)
     names = tuple(dict.fromkeys((*(config.only or delegates.DELEGATES), *config.require)))
+    if "xnnpack" in names:
+        probe.check(config.artifact, "tflite")
     reports = {name: delegates.examine(name, graph, android=config.android_api) for name in names}
     log = edgetpu_compiler.compile_file(config.artifact) if "edgetpu" in names and not graph.compiled else None
     print(_json(config, graph, reports, log) if config.json else "\n".join(_text(config, graph, reports, log)))

@@ -70,6 +70,8 @@ def _hybrid(op: Op) -> str:
 
 
 ALWAYS = (
+    Rule(ops=("TRANSPOSE_CONV",), wrong=checks.version_above(VERSIONS), source=SOURCE,
+         change="export with --target edgetpu, which fuses no activation into it"),
     Rule(ops=ANY, wrong=checks.version_above(VERSIONS), change="convert with an older TensorFlow, or use another operation", source=SOURCE),
     Rule(ops=ANY, wrong=checks.running_types_but(NUMBERS), change="export with --quant int8, fp16 or fp32", source=SOURCE),
     Rule(ops=FLOAT_ALONE, wrong=checks.running_types_but(("float32", "float16")), change="use another operation in int8", source=SOURCE),

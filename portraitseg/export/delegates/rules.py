@@ -81,12 +81,19 @@ def verdict(op: Op, delegate: Delegate) -> Left | None:
     if op.name not in delegate.ops:
         change = delegate.instead.get(op.name, "use another operation")
         return Left(reason="not among its operations", change=change, source=delegate.source)
-    broken = [(rule, rule.wrong(op)) for rule in delegate.rules if rule.ops == ANY or op.name in rule.ops]
+    broken = [(rule, _wrong(rule, op)) for rule in delegate.rules if rule.ops == ANY or op.name in rule.ops]
     found = sorted(((rule, wrong) for rule, wrong in broken if wrong), key=lambda pair: (not pair[0].whole_file, not pair[0].certain))
     if not found:
         return None
     rule, wrong = found[0]
     return Left(reason=wrong, change=rule.change, source=rule.source, certain=rule.certain, whole_file=rule.whole_file)
+
+
+def _wrong(rule: Rule, op: Op) -> str:
+    try:
+        return rule.wrong(op)
+    except (AttributeError, IndexError, TypeError, ValueError):  # of a damaged file
+        return "has not the inputs, outputs or options of such an op"
 
 
 def _kept(parts: list[Part], delegate: Delegate) -> list[Part]:

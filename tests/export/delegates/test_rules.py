@@ -175,6 +175,14 @@ def test_every_rule_says_where_it_stands_and_what_to_do(name: str) -> None:
         assert not set(delegate.instead) & delegate.ops
 
 
+def test_ops_of_a_damaged_file_without_their_tensors_are_left() -> None:
+    for name, make in delegates.RULES.items():
+        delegate = make(30)
+        for kind in delegate.ops - {EDGETPU_OP}:
+            op = Op(index=0, name=kind, version=1, inputs=(), outputs=())
+            assert len(delegates.examine(name, Graph((op,), b"")).lines()) >= 1
+
+
 def test_unknown_delegates_are_refused() -> None:
     with pytest.raises(InputError, match="choose one of xnnpack"):
         delegates.examine("coreml", graphs.graph(graphs.mapped))
