@@ -1,0 +1,121 @@
+"""What each delegate takes of each architecture: the table of docs/delegates.md, which this script writes there.
+
+Weights are random, with the ranges of trained ones; which operations a file has does not depend on more. The files are those of
+`export.py`: fp16 for the GPU, int8 with bytes in and out for the others, with `--target edgetpu` for the Edge TPU.
+"""
+
+import gc
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from int8_speed import parse, settle
+from tqdm import tqdm
+
+from portraitseg.errors import InputError
+from portraitseg.export import delegates
+from portraitseg.export.delegates.graph import read
+from portraitseg.export.delegates.report import Report
+from portraitseg.files import atomic
+from portraitseg.quiet import load_tensorflow
+
+DOCS = Path(__file__).parents[1] / "docs" / "delegates.md"
+START, END = "<!-- python benchmarks/delegates_table.py -->\n", "<!-- end -->\n"
+FILES = {"xnnpack": "int8", "gpu": "fp16", "nnapi": "int8", "qnn": "int8", "hexagon": "int8", "edgetpu": "edgetpu"}
+HEADS = ("net", "size", "XNNPACK, int8", "GPU, fp16", "NNAPI, int8", "QNN, int8", "Hexagon, int8", "Edge TPU")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings of the table."""
+
+    nets: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """Archs, with options if wished: munet:encoder=mobilenet_v2 (default: all archs)."""
+    size: int | None = None
+    """Height and width of the input in pixels (default: each arch's own)."""
+    write: bool = False
+    """Write the table into docs/delegates.md, instead of printing it."""
+
+
+def main() -> None:
+    """Convert, judge, print or write."""
+    config = tyro.cli(Config, description=__doc__)
+    load_tensorflow()
+    from portraitseg.archs import ARCHS
+
+    rows = []
+    for net in tqdm(config.nets or tuple(ARCHS), desc="converting", unit="net"):
+        rows.append(_row(net, config.size))
+        tqdm.write(rows[-1])
+        gc.collect()
+    table = "\n".join([f"| {' | '.join(HEADS)} |", "|" + "---|" * len(HEADS), *rows])
+    if config.write:
+        _insert(table)
+
+
+def _row(net: str, size: int | None) -> str:
+    card = parse(net, size)
+    contents = dict(_files(card))
+    cells = [_cell(name, contents[quant]) for name, quant in FILES.items()]
+    return f"| `{net}` | {card.size[0]} | {' | '.join(cells)} |"
+
+
+def _files(card: Any) -> Iterator[tuple[str, bytes | str]]:
+    """Yield "fp16", "int8" and "edgetpu", each with the file's content or why there is none."""
+    import tf_keras as keras
+
+    from portraitseg import archs
+    from portraitseg.data.sources import open_data
+    from portraitseg.export import edgetpu, tflite
+    from portraitseg.quantization.calibration import CalibrationSet
+    from portraitseg.rewrite import deploy, edgetpu_graph, int8_graph, int8_input
+
+    keras.utils.set_random_seed(0)
+    source = open_data(None, size=max(card.size)).train
+    model = settle(archs.build(card), next(iter(CalibrationSet(source=source, indices=[0], card=card))))
+
+    def int8(graph: Any, card: Any) -> bytes:
+        graph, card = int8_input.to_byte_input(graph, card)
+        return tflite.convert(graph, "int8", calibration=CalibrationSet(source=source, indices=range(2), card=card))
+
+    graph, made = deploy.to_deploy(model, card)
+    yield "fp16", tflite.convert(graph, "fp16")
+    yield "int8", int8(int8_graph.to_int8_graph(graph), made)
+    plain, made = deploy.to_deploy(model, card, rewrite=False)
+    yield "edgetpu", _or_why(lambda: edgetpu.part_activations(int8(edgetpu_graph.to_edgetpu_graph(plain), made), card.arch))
+
+
+def _or_why(make: Callable[[], bytes]) -> bytes | str:
+    try:
+        return make()
+    except InputError as error:
+        return f"refused: {str(error).split(';')[0]}"
+
+
+def _cell(name: str, content: bytes | str) -> str:
+    if isinstance(content, str):
+        return content
+    report = delegates.examine(name, read(content, name))
+    text = f"all {len(report.ops)}" if report.whole else f"{len(report.taken)} of {len(report.ops)} in {report.parts} parts"
+    left = _counts(report, {index for index in report.left if index not in report.ends})
+    unknown = _counts(report, set(report.unknown))
+    return text + (f", not {left}" if left else "") + (f", unknown: {unknown}" if unknown else "")
+
+
+def _counts(report: Report, indices: set[int]) -> str:
+    found = Counter(op.name for op in report.ops if op.index in indices)
+    return ", ".join(f"{count} {name}" for name, count in found.most_common())
+
+
+def _insert(table: str) -> None:
+    before, _, rest = DOCS.read_text(encoding="utf-8").partition(START)
+    _, _, after = rest.partition(END)
+    with atomic(DOCS) as temporary:
+        temporary.write_text(f"{before}{START}\n{table}\n\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
