@@ -13,7 +13,7 @@ from portraitseg.files import atomic
 
 UNNAMED = ("half_pixel",)
 """Option values that a file's name leaves out: what any reader takes for granted."""
-QUANTS = ("fp32", "fp16", "dynamic", "int8")
+QUANTS = ("fp32", "fp16", "dynamic", "int8", "int16x8")
 EMBEDDED = "portraitseg_card"
 """Under this name an artifact's own metadata holds its card too, but for `sha256`, which is of the whole file."""
 MAX_BYTES = 2**20

@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from portraitseg.data.sources import Dataset
     from portraitseg.export.parity import Parity
     from portraitseg.quantization.calibration import CalibrationSet
+    from portraitseg.quantization.post_training.quantize import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +32,12 @@ class Config:
 
     checkpoint: Annotated[Path, tyro.conf.Positional]
     """The checkpoint (.h5), its card beside it."""
-    quant: Literal["auto", "fp32", "fp16", "dynamic", "int8"] = "auto"
-    """fp16: half-precision weights; dynamic: int8 weights; int8: full integer, by pictures; auto: int8 for .tflite, else fp32."""
-    io: Literal["uint8", "int8", "float"] | None = None
-    """Input and output of an int8 file (default: uint8, so that a picture's raw RGB bytes are the input). The others have float ones."""
+    quant: Literal["auto", "fp32", "fp16", "dynamic", "int8", "int16x8"] = "auto"
+    """fp16: half-precision weights; dynamic: int8 weights; int8: full integer, by pictures; int16x8: int8 weights and int16 activations,
+    more exact, but no delegate takes them, so many times slower; auto: int8 for .tflite, else fp32."""
+    io: Literal["uint8", "int8", "int16", "float"] | None = None
+    """Input and output of an int8 file: uint8 (the default, so that a picture's raw RGB bytes are the input), int8 or float; of an int16x8
+    file: float or int16. The others have float ones."""
     format: Literal["tflite", "mediapipe", "onnx", "openvino", "saved_model", "frozen"] = "tflite"
     """mediapipe: a .tflite that MediaPipe Tasks' ImageSegmenter takes, with labels and normalisation; LiteRT takes it too. openvino: an
     .xml with its .bin. saved_model: a folder. frozen: a TensorFlow graph (.pb)."""
@@ -47,6 +50,17 @@ class Config:
     """Folder or CSV to calibrate on, its validation part to compare on (default: the training set that the card names)."""
     val: Path | None = None
     """Folder or CSV to compare on (default: the validation part of the data)."""
+    calibration: Literal["minmax", "moving-average", "percentile", "mse", "entropy"] = "moving-average"
+    """What an int8 tensor's range holds. minmax: every value met; moving-average: of each picture's extremes; percentile: 99.99% of the
+    values; mse: what gives the least squared error; entropy: what keeps most of the distribution (Kullback-Leibler)."""
+    equalise: Literal["auto", "on", "off"] = "auto"
+    """Cross-layer equalisation: even out the weights of consecutive layers before int8; the function stays the same. auto: where int8 loses
+    more than 0.5 points of IoU, and if it helps."""
+    bias_correction: Literal["auto", "on", "off"] = "auto"
+    """Take off the biases what rounded weights shift on average. auto: as above."""
+    keep_float: tuple[str, ...] = ()
+    """Layers of an int8 file to leave float: the worst that `portraitseg quant-debug` finds. XNNPACK takes them in its stride, accelerators
+    for integers alone do not; what it costs is measured and printed."""
     pictures: int = 128
     """Pictures to calibrate on, drawn so that they cover the training set."""
     held_out: int = 50
@@ -71,27 +85,42 @@ def run(config: Config) -> int:
     _check(config)
     load_tensorflow()
     from portraitseg import checkpoint
+    from portraitseg.cli import cost
     from portraitseg.rewrite import deploy
 
     model, trained = checkpoint.load(config.checkpoint)
     path = _output(config, trained)
+    if trained.quant == "qat":
+        return _run_learned(config, model, trained, path)
     with _workspace(path.parent) as folder:
         dataset = _open(config, trained)
-        graph, card = deploy.to_deploy(model, trained, rewrite=config.target == "cpu")
+        graph, card = deploy.to_deploy(model, trained, rewrite=config.target == "cpu" and config.quant != "int16x8")
         for name in deploy.unfolded(model):
             print(f"note: batch normalisation {name} follows no convolution and stays an op of its own")
         if config.quant == "int8" and config.format not in WRITERS:
             graph, card = _for_int8(config, graph, card)
         if config.format == "mediapipe":
             graph, card = _for_mediapipe(config, graph, card)
-        calibration = _calibration(config, dataset, card) if config.quant == "int8" else None
+        calibration = _calibration(config, dataset, card) if config.quant in ("int8", "int16x8") else None
         card = _artifact_card(config, card, calibration)
         file = folder / path.name
-        if config.format in WRITERS:
-            write(config.format, graph, card, file, calibration)
+
+        def attempt(recipe: "Recipe | None", file: Path = file) -> "Parity":
+            if config.format in WRITERS:
+                write(config.format, graph, card, file, calibration)
+            else:
+                file.write_bytes(_for_target(config, _convert(graph, card, calibration, recipe)))
+            return _compare(config, (model, trained), card, dataset, file)
+
+        if _by_recipe(config):
+            recipe, parity = _best(config, attempt)
+            card = replace(card, calibration={**card.calibration, **recipe.as_card()})
+            if recipe.keep_float:
+                whole = folder / "whole.tflite"
+                files = {"all int8": (whole, attempt(replace(recipe, keep_float=()), whole)), "with layers in float": (file, parity)}
+                print(cost.table(card, files))
         else:
-            file.write_bytes(_for_target(config, _convert(graph, card, calibration)))
-        parity = _compare(config, (model, trained), card, dataset, file)
+            parity = attempt(None)
         if not _accepted(config, parity, path):
             return 1
         card = _with_parity(config, card, parity)
@@ -101,10 +130,41 @@ def run(config: Config) -> int:
     return 0
 
 
+def _run_learned(config: Config, model: "keras.Model", trained: Card, path: Path) -> int:
+    """The same for a checkpoint of quantization-aware training: the ranges are in it, and int8 is all that it is for."""
+    from portraitseg.export import qat
+
+    other = config.quant != "int8" or config.format != "tflite" or config.target != "cpu"
+    if other or any(_recipe_flags(config).values()):
+        raise InputError(
+            f"{config.checkpoint} comes from quantization-aware training: it becomes an int8 .tflite for --target cpu, with the ranges "
+            "that it has learned; leave out --quant, --format, --target and the flags of calibration, or export the float checkpoint"
+        )
+    with _workspace(path.parent) as folder:
+        dataset, file = _open(config, trained), folder / path.name
+        training = {key: _without_folder(value) for key, value in trained.training.items()}
+        card = replace(trained, quant="int8", output="prob", io=_io(config).replace("float", "float32"), training=training)
+        content = qat.convert(model, trained, io=_io(config))
+        _examine(content, card)
+        file.write_bytes(content)
+        parity = _compare(config, (model, trained), card, dataset, file)
+        if not _accepted(config, parity, path):
+            return 1
+        card = _with_parity(config, card, parity)
+        file.write_bytes(_with_metadata(config, content, card))
+        _write(path, file, card)
+    return 0
+
+
 def _check(config: Config) -> None:
     check(config.format, quant=config.quant, layout=config.layout, io=config.io if config.quant == "int8" else None)
-    if config.quant != "int8" and config.io not in (None, "float"):
-        raise InputError(f"--io {config.io} needs --quant int8; a {config.quant} file has float input and output, leave --io out")
+    ends = _ends(config)
+    if config.io is not None and config.io not in ends:
+        integer = "int16x8" if config.io == "int16" else "int8"
+        has = f"has {' or '.join(ends)} input and output"
+        raise InputError(f"--io {config.io} needs --quant {integer}; a {config.quant} file {has}, leave --io out")
+    if not _by_recipe(config) and (found := [flag for flag, value in _recipe_flags(config).items() if value]):
+        raise InputError(f"{', '.join(found)} needs --quant int8 of a .tflite file, got {config.quant}, {config.format}; leave it out")
     if config.target == "edgetpu" and (config.quant != "int8" or config.io == "float" or config.format in WRITERS):
         came = f"--quant {config.quant}, --io {_io(config)}, --format {config.format}"
         raise InputError(f"--target edgetpu makes a .tflite of 8-bit integers throughout, got {came}; use --quant int8 --io uint8 or int8")
@@ -194,14 +254,38 @@ def _for_mediapipe(config: Config, graph: "keras.Model", card: Card) -> tuple["k
 
 def _artifact_card(config: Config, card: Card, calibration: "CalibrationSet | None") -> Card:
     """The card as it ships: without the machine's paths, with what the file was made from."""
-    io = {"uint8": "uint8", "int8": "int8", "float": "float32"}[_io(config)]
-    made = {"data": _data_name(config, card), "pictures": len(calibration), "seed": config.seed, "method": "min-max"} if calibration else {}
+    io = _io(config).replace("float", "float32")
+    made = {"data": _data_name(config, card), "pictures": len(calibration), "seed": config.seed, "method": "minmax"} if calibration else {}
     training = {key: _without_folder(value) for key, value in card.training.items()}
     return replace(card, quant=config.quant, layout=config.layout, io=io, training=training, calibration=made)
 
 
 def _io(config: Config) -> str:
-    return (config.io or FORMATS[config.format].io[0]) if config.quant == "int8" else "float"
+    return config.io or _ends(config)[0]
+
+
+def _ends(config: Config) -> tuple[str, ...]:
+    """Data types that the file's input and output may have, the default first."""
+    return {"int8": FORMATS[config.format].io, "int16x8": ("float", "int16")}.get(config.quant, ("float",))
+
+
+def _by_recipe(config: Config) -> bool:
+    """Whether the file is made by our own post-training quantization."""
+    return config.quant == "int8" and config.format not in WRITERS
+
+
+def _recipe_flags(config: Config) -> dict[str, bool]:
+    """Flags of post-training quantization, and whether each differs from its default."""
+    names = ("calibration", "equalise", "bias_correction", "keep_float")
+    return {f"--{name.replace('_', '-')}": getattr(config, name) != getattr(Config, name) for name in names}
+
+
+def _best(config: Config, attempt: "Callable[[Recipe], Parity]") -> "tuple[Recipe, Parity]":
+    from portraitseg.export import remedies
+
+    flags = {"equalise": config.equalise, "bias_correction": config.bias_correction}
+    start = remedies.first(config.calibration, keep_float=config.keep_float, **flags)
+    return remedies.best(start, remedies.later(start, **flags), attempt)
 
 
 def _data_name(config: Config, card: Card) -> str:
@@ -228,25 +312,34 @@ def _for_target(config: Config, content: bytes) -> bytes:
     return content
 
 
-def _convert(graph: "keras.Model", card: Card, calibration: "CalibrationSet | None") -> bytes:
-    from portraitseg.export import tflite, tflite_report
+def _convert(graph: "keras.Model", card: Card, calibration: "CalibrationSet | None", recipe: "Recipe | None") -> bytes:
+    from portraitseg.export import tflite
 
     io = card.io.replace("float32", "float")
     if card.quant == "int8" and io != "float":
         tflite.byte_quantization(card.input)  # refuses before the work
-    content = tflite.convert(graph, card.quant, calibration=calibration, io=io)
-    report = tflite_report.inspect(content)
+    content = tflite.convert(graph, card.quant, calibration=calibration, io=io, recipe=recipe)
+    _examine(content, card, kept=recipe is not None and bool(recipe.keep_float))
+    return content
+
+
+def _examine(content: bytes, card: Card, *, kept: bool = False) -> None:
+    """Say what is in the file, and refuse an int8 file that is not what it should be."""
+    from portraitseg.export import tflite, tflite_report
+
+    report, io = tflite_report.inspect(content), card.io.replace("float32", "float")
     for line in report.lines():
         print(line)
     if card.quant == "int8":
-        tflite.check_int8(report, card, io=io)
+        tflite.check_int8(report, card, io=io, kept=kept)
         if io != "float" and card.input.mean[0] % 1:
             print(
                 "note: raw RGB bytes are the input; a zero point is a whole number, so it lies half a step (of 255) beside the checkpoint's"
             )
         if report.partitions not in (1, None):
             print(f"warning: XNNPACK runs this int8 file in {report.partitions} parts instead of 1: it is slower than it could be")
-    return content
+    if card.quant == "int16x8":
+        print("note: no delegate takes int16 activations, so the built-in kernels run every op: exact, but many times slower than int8")
 
 
 def _compare(config: Config, checkpoint: "tuple[keras.Model, Card]", card: Card, dataset: "Dataset", file: Path) -> "Parity":

@@ -22,7 +22,7 @@ class Format:
 
     ending: str
     """Of the file's name, after the net and the precision; a SavedModel is a folder and has no suffix."""
-    quants: tuple[Literal["fp32", "fp16", "dynamic", "int8"], ...]
+    quants: tuple[Literal["fp32", "fp16", "dynamic", "int8", "int16x8"], ...]
     """The precisions that it has, the default first."""
     layouts: tuple[str, ...] = ("nhwc",)
     io: tuple[str, ...] = ("float",)
@@ -30,7 +30,7 @@ class Format:
 
 
 FORMATS = {
-    "tflite": Format(ending=".tflite", quants=("int8", "fp32", "fp16", "dynamic"), io=("uint8", "int8", "float")),
+    "tflite": Format(ending=".tflite", quants=("int8", "int16x8", "fp32", "fp16", "dynamic"), io=("uint8", "int8", "float")),
     "mediapipe": Format(ending="-mediapipe.tflite", quants=("int8", "fp32", "fp16", "dynamic"), io=("uint8", "int8", "float")),
     "onnx": Format(ending=".onnx", quants=("fp32", "int8"), layouts=("nhwc", "nchw")),
     "openvino": Format(ending=".xml", quants=("fp32", "fp16")),

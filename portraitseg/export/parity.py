@@ -38,6 +38,7 @@ TOLERANCES = {
     "fp16": Tolerance(mean_abs=2e-3, worst_abs=1e-2, iou_drop=0.1),
     "dynamic": Tolerance(mean_abs=1e-2, worst_abs=5e-2, iou_drop=0.5),
     "int8": Tolerance(mean_abs=2e-2, worst_abs=1e-1, iou_drop=1.0),
+    "int16x8": Tolerance(mean_abs=1e-2, worst_abs=5e-2, iou_drop=0.5),
 }
 MIN_SPREAD = 0.01
 """Below this standard deviation over the picture a prob is constant: any artifact of it agrees with it."""

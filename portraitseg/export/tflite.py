@@ -1,4 +1,4 @@
-"""Deploy graph -> .tflite, in four precisions."""
+"""Deploy graph -> .tflite, in five precisions."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,49 +13,55 @@ from portraitseg.card import QUANTS, Card, InputSpec
 from portraitseg.errors import InputError
 from portraitseg.export.tflite_report import Report, Tensor
 from portraitseg.quantization.calibration import CalibrationSet
+from portraitseg.quantization.post_training.quantize import Recipe, to_int8, to_int16x8
 from portraitseg.quiet import quiet
 
 IO = {"uint8": tf.uint8, "int8": tf.int8, "float": tf.float32}
+ENDS = {"int8": ("uint8", "int8", "float"), "int16x8": ("float", "int16")}
+"""Data types of input and output that an integer file may have."""
 
 
-def convert(model: keras.Model, quant: str, *, calibration: CalibrationSet | None = None, io: str = "uint8") -> bytes:
+def convert(
+    model: keras.Model, quant: str, *, calibration: CalibrationSet | None = None, io: str | None = None, recipe: Recipe | None = None
+) -> bytes:
     """Convert a deploy graph.
 
     Args:
         model: (1,H,W,C) -> prob, as `deploy.to_deploy` gives it.
         quant: "fp32"; "fp16": weights in half precision; "dynamic": int8 weights, activations quantized while running;
-            "int8": weights and activations int8, ranges from `calibration`.
-        calibration: needed by int8 alone.
-        io: data type of the input and output of int8: "uint8", "int8" or "float". The others have float ones.
+            "int8": weights and activations int8, ranges from `calibration`; "int16x8": the activations int16, as no delegate takes them.
+        calibration: needed by int8 and int16x8.
+        io: data type of their input and output, one of ENDS, by default the first. The others have float ones.
+        recipe: how int8's ranges are found, and what is done to the weights before.
 
     Returns:
         The file's content.
 
     Raises:
-        InputError: unknown quant or io, or int8 without a calibration set.
+        InputError: unknown quant or io, no calibration set where one is needed, or the recipe names a layer that is not there.
     """
+    io = io or ENDS.get(quant, ("float",))[0]
     _check(quant, io, calibration)
     converter = _converter(model)
-    if quant != "fp32":
+    if quant in ("fp16", "dynamic"):
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quant == "fp16":
         converter.target_spec.supported_types = [tf.float16]
-    if quant == "int8":
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = IO[io]
     with quiet() as terminal:
+        content = bytes(converter.convert())
+        pictures = _Shown(calibration, terminal)
         if quant == "int8":
-            converter.representative_dataset = lambda: _representative(calibration, terminal)
-        return bytes(converter.convert())
+            return to_int8(content, pictures, recipe or Recipe(), io=io)
+        return to_int16x8(content, pictures, io=io) if quant == "int16x8" else content
 
 
-def check_int8(report: Report, card: Card, *, io: str) -> None:
-    """Refuse an int8 file that is not full integer, or whose input is not the picture's raw bytes.
+def check_int8(report: Report, card: Card, *, io: str, kept: bool = False) -> None:
+    """Refuse an int8 file that is not full integer (unless layers were `kept` float), or whose input is not the picture's raw bytes.
 
     Raises:
         InputError: with what was found and the remedy.
     """
-    if report.float_tensors:
+    if report.float_tensors and not kept:
         raise InputError(
             f"int8 must be full integer, but {len(report.float_tensors)} float tensors are left ({', '.join(report.float_tensors[:5])}): "
             "the net has an op without an int8 kernel; replace it, or export with --quant fp16 or dynamic"
@@ -93,10 +99,10 @@ def byte_quantization(spec: InputSpec) -> tuple[float, float]:
 def _check(quant: str, io: str, calibration: CalibrationSet | None) -> None:
     if quant not in QUANTS:
         raise InputError(f"unknown quant {quant!r}; choose one of {', '.join(QUANTS)}")
-    if io not in IO:
-        raise InputError(f"unknown io {io!r}; choose one of {', '.join(IO)}")
-    if quant == "int8" and not calibration:
-        raise InputError("int8 needs pictures to calibrate with; give a folder with pictures: --data DIR")
+    if quant in ENDS and io not in ENDS[quant]:
+        raise InputError(f"unknown io {io!r}; choose one of {', '.join(ENDS[quant])}")
+    if quant in ENDS and not calibration:
+        raise InputError(f"{quant} needs pictures to calibrate with; give a folder with pictures: --data DIR")
 
 
 def _converter(model: keras.Model) -> Any:
@@ -108,6 +114,11 @@ def _converter(model: keras.Model) -> Any:
     return tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], module)
 
 
-def _representative(calibration: CalibrationSet | None, terminal: Any) -> Iterator[list[npt.NDArray[np.float32]]]:
-    for x in tqdm(calibration, desc="calibrating", unit="picture", file=terminal):
-        yield [x]
+class _Shown:
+    """The calibration set with a progress bar."""
+
+    def __init__(self, calibration: CalibrationSet | None, terminal: Any) -> None:
+        self.calibration, self.terminal = calibration, terminal
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.float32]]:
+        return iter(tqdm(self.calibration, desc="calibrating", unit="picture", file=self.terminal))

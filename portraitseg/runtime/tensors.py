@@ -92,13 +92,13 @@ def check_card(path: Path, card: Card, picture: Picture, mask: Mask) -> None:
     """Compare the ends with the card, and refuse data types that cannot be fed.
 
     Raises:
-        InputError: a tensor is neither float32 nor 8-bit with a scale, or not what the card says.
+        InputError: a tensor is neither float32 nor an integer with a scale, or not what the card says.
     """
     for tensor in (picture.tensor, mask.tensor):
-        if tensor.dtype not in (np.float32, np.uint8, np.int8) or (tensor.dtype != np.float32 and not tensor.scale > 0):
+        if tensor.dtype not in (np.float32, np.uint8, np.int8, np.int16) or (tensor.dtype != np.float32 and not tensor.scale > 0):
             name = np.dtype(tensor.dtype).name
             raise InputError(
-                f"{path}: tensor {tensor.name!r} is {name}, scale {tensor.scale}; allowed are float32, and uint8 or int8 with a scale"
+                f"{path}: tensor {tensor.name!r} is {name}, scale {tensor.scale}; allowed: float32, and uint8, int8 or int16 with a scale"
             )
     came = (*picture.shape, mask.shape[2], picture.layout)
     said = (*card.size, card.channels, card.classes, card.layout)

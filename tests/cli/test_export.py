@@ -97,7 +97,10 @@ def test_int8_end_to_end(saved: Path, data: Path, capsys: pytest.CaptureFixture[
         assert part in out
     card = Card.load(saved.parent / f"{NAME}-int8.json")
     assert (card.quant, card.io, card.output, card.licence, card.data) == ("int8", "uint8", "prob", "CC0", ("discs",))
-    assert card.calibration == {"data": "discs", "pictures": 16, "seed": 0, "method": "min-max"}
+    assert card.calibration == {
+        "data": "discs", "pictures": 16, "seed": 0,
+        "method": "moving-average", "equalise": False, "bias_correction": False, "keep_float": [],
+    }  # fmt: skip
     assert card.training == {"data": "discs", "val": None, "seed": 0, "pretrained": "weights.h5", "lr": 0.002}
     assert card.metrics["miou"] == 91.5
     assert 0 < card.metrics["parity_mean_abs"] < 0.02

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 from tensorflow.lite.python.convert import mlir_quantize
@@ -28,6 +29,17 @@ class Recipe:
     keep_float: tuple[str, ...] = ()
     """Layers that stay float, between a DEQUANTIZE and a QUANTIZE."""
 
+    def line(self) -> str:
+        """For a person."""
+        extras = {"equalisation": self.equalise, "bias correction": self.bias_correction, "layers in float": bool(self.keep_float)}
+        return ", ".join([f"ranges by {self.method}", *(name for name, on in extras.items() if on)])
+
+    def as_card(self) -> dict[str, Any]:
+        """For a card's calibration."""
+        return {
+            "method": self.method, "equalise": self.equalise, "bias_correction": self.bias_correction, "keep_float": list(self.keep_float)
+        }  # fmt: skip
+
 
 def to_int8(content: bytes, pictures: Iterable[Float32], recipe: Recipe, *, io: str) -> bytes:
     """Quantize weights and activations to int8.
@@ -41,10 +53,10 @@ def to_int8(content: bytes, pictures: Iterable[Float32], recipe: Recipe, *, io: 
     Raises:
         InputError: a layer to keep float is not there.
     """
+    kept = layer_tensors(content, recipe.keep_float)
     content = equalise(content).content if recipe.equalise else content
     statistics = collect(content, pictures, histograms=recipe.method in thresholds.BY_HISTOGRAM)
     content = bias.correct(content, statistics) if recipe.bias_correction else content
-    kept = layer_tensors(content, recipe.keep_float)
     done = mlir_quantize(with_ranges(content, statistics, recipe.method), denylisted_nodes=set(kept) or None)
     return bytes(modify_model_io_type(done, IO[io], IO[io]))
 
@@ -56,9 +68,15 @@ def to_int16x8(content: bytes, pictures: Iterable[Float32], *, io: str) -> bytes
         content: a float file with one input.
         pictures: the calibration set, inputs (1,h,w,C).
         io: of the input and output: "int16" or "float".
+
+    Raises:
+        InputError: an operator has no such form.
     """
     settings = {"allow_float": False, "activations_type": tf.int16, "bias_type": tf.int64, "resize_input": False}
-    return bytes(Calibrator(content).calibrate_and_quantize(lambda: ([x] for x in pictures), IO[io], IO[io], **settings))
+    try:
+        return bytes(Calibrator(content).calibrate_and_quantize(lambda: ([x] for x in pictures), IO[io], IO[io], **settings))
+    except RuntimeError as error:
+        raise InputError(f"int16x8 cannot hold this net: {str(error).rstrip('.')}; export with --quant int8 or fp16") from error
 
 
 def with_ranges(content: bytes, statistics: dict[int, Statistics], method: str) -> bytes:
