@@ -56,13 +56,20 @@ COMPILED = Left(
     source="https://coral.ai/docs/edgetpu/compiler/",
 )
 
+BESIDE = Left(
+    reason="the Edge TPU's compiler left it to the CPU",
+    change="look at the file from before the compiler, which says why",
+    source="https://coral.ai/docs/edgetpu/compiler/",
+)
+
 
 def judge(graph: Graph, delegate: Delegate) -> Report:
     """What a delegate takes of a graph, by its rules."""
-    verdicts = {op.index: verdict(op, delegate) for op in graph.running}
+    compiled = graph.compiled and EDGETPU_OP in delegate.ops
+    verdicts = {op.index: _beside(op) if compiled else verdict(op, delegate) for op in graph.running}
     left = {index: found for index, found in verdicts.items() if found and found.certain}
     parts = partition(graph.running, [op.index for op in graph.running if op.index not in left])
-    kept = _kept(parts, delegate)
+    kept = [part for part in parts if part.taken] if compiled else _kept(parts, delegate)
     stranded = {op.index for part in parts if part.taken and part not in kept for op in part.ops}
     refused = [op for op in graph.running if op.index in left and left[op.index].whole_file]
     taken = [] if refused else [op for op in graph.running if op.index not in left and op.index not in stranded]
@@ -87,6 +94,11 @@ def verdict(op: Op, delegate: Delegate) -> Left | None:
         return None
     rule, wrong = found[0]
     return Left(reason=wrong, change=rule.change, source=rule.source, certain=rule.certain, whole_file=rule.whole_file)
+
+
+def _beside(op: Op) -> Left | None:
+    """In a file that was compiled, the compiler's own op is all that runs on the Edge TPU."""
+    return None if op.name == EDGETPU_OP else BESIDE
 
 
 def _wrong(rule: Rule, op: Op) -> str:

@@ -164,6 +164,19 @@ def test_a_file_of_the_edge_tpus_compiler_is_known_as_such() -> None:
     assert all("compiler" in report.left[0].reason for name, report in reports.items() if name != "edgetpu")
 
 
+def test_what_the_compiler_left_beside_its_op_runs_on_the_cpu() -> None:
+    """Even an op of the Edge TPU's list: the compiler had its reason."""
+    a, b, c = (
+        Tensor(index=i, name=f"t{i}", dtype="int8", shape=(1, 8, 8, 4), content=None, scales=(0.1,), zero_points=(0,)) for i in range(3)
+    )
+    ops = (
+        Op(index=0, name=EDGETPU_OP, version=1, inputs=(a,), outputs=(b,), custom=True),
+        Op(index=1, name="RELU", version=2, inputs=(b,), outputs=(c,)),
+    )
+    report = edgetpu(Graph(ops, b""))
+    assert (report.whole, report.taken, report.left[1].reason) == (False, (0,), "the Edge TPU's compiler left it to the CPU")
+
+
 @pytest.mark.parametrize("name", delegates.RULES)
 def test_every_rule_says_where_it_stands_and_what_to_do(name: str) -> None:
     for android in (27, nnapi.NEWEST):
