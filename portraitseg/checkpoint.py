@@ -40,9 +40,17 @@ def load(path: Path) -> tuple[keras.Model, Card]:
         InputError: the file is missing, truncated, not HDF5, or holds the weights of another net.
     """
     card = read_card(path)
-    model = archs.build(card)
+    model = _build(card)
     load_weights(model, card, path)
     return model, card
+
+
+def _build(card: Card) -> keras.Model:
+    if card.quant != "qat":
+        return archs.build(card)
+    from portraitseg.quantization import qat
+
+    return qat.build(card)
 
 
 def load_weights(model: keras.Model, card: Card, path: Path) -> None:

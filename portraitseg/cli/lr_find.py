@@ -50,6 +50,8 @@ def run(config: Config) -> int:
     phase = settings.plan()[0]
     if settings.strategy != "single":
         raise InputError("lr-find computes on one device, and what it finds for a --batch is the same on many; leave out --strategy")
+    if settings.qat is not None:
+        raise InputError("lr-find is for the float net; leave out --qat, whose learning rate is a twentieth of the float net's by default")
     load_tensorflow()
     from portraitseg.data.sources import open_data
     from portraitseg.training import lr_finder

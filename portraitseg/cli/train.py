@@ -66,13 +66,27 @@ def run(config: Config) -> int:
 def _started(config: Config) -> tuple[TrainConfig, Path]:
     """Settings and folder of a new run."""
     base = TrainConfig(**{item.name: getattr(config, item.name) for item in fields(TrainConfig)})
+    if base.qat_start:
+        base = _from_checkpoint(base, base.qat_start.resolve())
     if config.quick:
-        base = replace(base, epochs=2, phases="", freeze_epochs=min(base.freeze_epochs, 1))
+        base = replace(base, epochs=None if base.qat else 2, qat_epochs=2, phases="", freeze_epochs=min(base.freeze_epochs, 1))
         base = replace(base, samples=480, batch=8, warmup=10, bn_momentum=0.85)
     names = base.data_names or (base.data.resolve().name if base.data else "synthetic",)
     given = {name: getattr(base, name) for name in PATHS if name != "out"}
     base = replace(base, data_names=names, **{name: path.resolve() for name, path in given.items() if path is not None})
-    return base, base.out / (base.name or f"{base.arch}-{names[0]}")
+    return base, base.out / (base.name or f"{base.arch}-{names[0]}{'-qat' if base.qat else ''}")
+
+
+def _from_checkpoint(settings: TrainConfig, start: Path) -> TrainConfig:
+    """The settings of a run that starts from `start` with --qat: its net, and, if none is given, its data."""
+    from portraitseg import checkpoint
+    from portraitseg.training import qat
+
+    settings, trained = qat.settings_for(settings, start), checkpoint.read_card(start).training.get("data")
+    if settings.data is None and trained:
+        settings = replace(settings, data=Path(trained))
+        print(f"trained on as the checkpoint was: {trained}")
+    return settings
 
 
 def _resumed(config: Config) -> tuple[TrainConfig, Path]:
@@ -85,6 +99,8 @@ def _resumed(config: Config) -> tuple[TrainConfig, Path]:
         flags = ", ".join("--" + name.replace("_", "-") for name in sorted(given))
         raise InputError(f"--resume goes on with the run's own settings; leave out {flags}")
     stored = TrainConfig.load(folder / "config.json")
+    if stored.qat_start and config.epochs is not None:
+        raise InputError("--epochs is not for a run of --qat, whose epochs are set when it starts; leave it out")
     if stored.rounds > 1 and config.epochs is not None:
         raise InputError("more epochs would change what the rounds that are done have taught the others; leave out --epochs")
     return (stored if config.epochs is None else replace(stored, epochs=config.epochs)), folder
@@ -113,9 +129,23 @@ def _rounds(settings: TrainConfig, dataset: "Dataset", folder: Path, config: Con
         trainer = _trainer(settings, taught, folders[number], folder, devices, resume=resume)
         if code := _fit(trainer, folder):
             return code
+    if settings.qat == ():
+        if code := _fit(_last_phase(settings, taught, folders[-1] / "best.h5", folder / "qat", resumed=config.resume is not None), folder):
+            return code
+        folders = [folder / "qat"]
     if devices.chief:
-        print(_closing(folders, "fp32" if config.quick else "int8"))
+        print(_closing(folders, "fp32" if config.quick and settings.qat is None else "int8"))
     return 0
+
+
+def _last_phase(settings: TrainConfig, dataset: "Dataset", best: Path, folder: Path, *, resumed: bool) -> "Trainer":
+    """The trainer of quantization-aware training behind the run's own, which goes on from its best checkpoint."""
+    from portraitseg.training import qat
+    from portraitseg.training.distribute import Devices
+
+    print("\nquantization-aware training")
+    resume = resumed and (folder / "last.state.npz").exists()
+    return _trainer(qat.last_phase(settings, best), dataset, folder, folder, Devices(), resume=resume)
 
 
 def _say(lines: list[str]) -> None:
@@ -128,7 +158,13 @@ def _trainer(settings: TrainConfig, dataset: "Dataset", folder: Path, root: Path
 
     if devices.chief and not resume and folder.exists():
         shutil.rmtree(folder)
-    trainer = Trainer(settings, dataset, folder, resume=resume, devices=devices)
+    if settings.qat_start:
+        from portraitseg.export.qat import score
+        from portraitseg.training.qat import QatTrainer
+
+        trainer: Trainer = QatTrainer(settings, dataset, folder, score=score, resume=resume)
+    else:
+        trainer = Trainer(settings, dataset, folder, resume=resume, devices=devices)
     if devices.chief:
         settings.save(root / "config.json")
     card = trainer.card

@@ -17,6 +17,7 @@ from portraitseg.training.settings import (
     LossSettings,
     NetSettings,
     OptimiserSettings,
+    QuantizationSettings,
     TeacherSettings,
     TrackingSettings,
 )
@@ -26,7 +27,16 @@ PATHS = ("out", "data", "val", "backgrounds", "teacher", "teacher_cache", "unlab
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(DeviceSettings, TrackingSettings, TeacherSettings, OptimiserSettings, LossSettings, DataSettings, NetSettings):
+class TrainConfig(
+    DeviceSettings,
+    TrackingSettings,
+    QuantizationSettings,
+    TeacherSettings,
+    OptimiserSettings,
+    LossSettings,
+    DataSettings,
+    NetSettings,
+):
     """Settings of one training run."""
 
     out: Path = Path("runs")
@@ -48,6 +58,11 @@ class TrainConfig(DeviceSettings, TrackingSettings, TeacherSettings, OptimiserSe
         self.check_samples()
         if self.teacher and self.backgrounds:
             raise InputError("a teacher's answers are of the pictures as they are; leave out --teacher, or --composite and --negatives")
+        self.check_qat()
+        if self.qat is not None and self.strategy != "single":
+            raise InputError("quantization-aware training is for one device; leave out --strategy, or --qat and start it afterwards")
+        if self.qat_start:
+            return self.qat_plan()
         if self.phases:
             if self.epochs is not None or self.freeze_epochs:
                 raise InputError("--phases stands in place of --epochs and --freeze-epochs; leave these two out, or give --phases ''")
@@ -71,7 +86,9 @@ class TrainConfig(DeviceSettings, TrackingSettings, TeacherSettings, OptimiserSe
 
     @property
     def total_epochs(self) -> int:
-        """Epochs of all phases."""
+        """Epochs of all phases; with --qat as a last phase, without it."""
+        if self.qat_start:
+            return self.qat_epochs
         if self.phases:
             return sum(phase.epochs for phase in phases.parse(self.phases, lr=self.lr))
         if self.epochs is not None:
@@ -97,7 +114,8 @@ class TrainConfig(DeviceSettings, TrackingSettings, TeacherSettings, OptimiserSe
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
             paths = {key: Path(raw[key]) for key in PATHS if raw.get(key) is not None}
-            return replace(TrainConfig(**{**raw, **paths}), data_names=tuple(raw["data_names"]))
+            start = None if raw.get("qat") is None else tuple(raw["qat"])
+            return replace(TrainConfig(**{**raw, **paths}), data_names=tuple(raw["data_names"]), qat=start)
         except FileNotFoundError as error:
             raise InputError(f"no run to resume: {path} is missing; give the folder of a run, such as runs/NAME") from error
         except (OSError, ValueError, TypeError, KeyError) as error:

@@ -34,7 +34,7 @@ from portraitseg.training.report import Log
 from portraitseg.training.state import Progress
 from portraitseg.training.step import freeze, make_train_step
 from portraitseg.training.tracking import Tracking
-from portraitseg.training.validation import validate
+from portraitseg.training.validation import Watch, validate
 
 
 class Trainer:
@@ -49,18 +49,12 @@ class Trainer:
         keras.mixed_precision.set_global_policy(config.precision)
         keras.utils.set_random_seed(config.seed)
         tf.random.get_global_generator()  # made here, of the whole process; made within the scope it would belong to the replicas
-        shape: dict[str, Any] = {"wm": config.wm, "size": config.size, "channels": config.channels, "classes": config.classes}
-        card = archs.new_card(config.arch, **shape, **config.options)
+        self.model, card = self._net(resume=resume)
         self.card = replace(card, data=config.data_names, licence=config.licence, training=config.as_json())
-        with self.devices.scope():
-            self.model = archs.build(self.card)
         self.devices.synchronise(self.model)
         for layer in self.model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = config.bn_momentum
-        if config.pretrained and not resume:
-            encoder = archs.encoder_of(self.card)
-            pretrained.load_pretrained(self.model, config.pretrained, encoder=encoder, wm=self.card.wm)
         head_weights(config.side_weights, self.model.output_names)  # the wrong number of them is said here, not from within the graph
         self.objective = make_objective(config, config, card=self.card)
         for phase in self.phases:
@@ -137,6 +131,20 @@ class Trainer:
                 self.progress.epoch += 1
 
         return batches()
+
+    def _net(self, *, resume: bool) -> tuple[keras.Model, Card]:
+        """The net that training starts from, and its card."""
+        config = self.config
+        shape: dict[str, Any] = {"wm": config.wm, "size": config.size, "channels": config.channels, "classes": config.classes}
+        card = archs.new_card(config.arch, **shape, **config.options)
+        with self.devices.scope():
+            model = archs.build(card)
+        if config.pretrained and not resume:
+            pretrained.load_pretrained(model, config.pretrained, encoder=archs.encoder_of(card), wm=card.wm)
+        return model, card
+
+    def _validate(self, model: keras.Model, watch: Watch | None) -> dict[str, float]:
+        return validate(model, self.card, self.dataset.val, watch)
 
     def _load_state(self) -> state.Saved:
         saved = state.load(self.state_path)
@@ -234,7 +242,7 @@ class Trainer:
         """Validate, keep the best, log, save; of several workers the chief does it, and the others go by its figures."""
         progress = self.progress
         with self._presented() as model:
-            metrics = self.devices.agree(validate(model, self.card, self.dataset.val, self.log.watch) if self.log else {})
+            metrics = self.devices.agree(self._validate(model, self.log.watch) if self.log else {})
             improved = progress.plateau.update(metrics["miou"], patience=self.config.plateau_patience, factor=self.config.plateau_factor)
             card = replace(self.card, metrics={**metrics, "epoch": progress.epoch + 1})
             if self.devices.chief:
