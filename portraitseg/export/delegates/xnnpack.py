@@ -1,12 +1,12 @@
 """XNNPACK: not by rules, but by what LiteRT's interpreter on this machine gives it. Rules only explain."""
 
 from portraitseg.export import tflite_report
-from portraitseg.export.delegates import checks
 from portraitseg.export.delegates.graph import EDGETPU_OP, Graph, Op
 from portraitseg.export.delegates.report import Left, Report
 from portraitseg.export.delegates.rules import COMPILED
 
 SOURCE = "https://github.com/tensorflow/tensorflow/blob/master/tensorflow/lite/delegates/xnnpack/README.md"
+DECISIONS = f"tried with LiteRT 2.3, docs/decisions.md; {SOURCE}"
 TITLE = "XNNPACK (CPU)"
 
 CPU = "export with --target cpu (the default), which says the same in operations that it takes"
@@ -18,6 +18,13 @@ INSTEAD = {
     **dict.fromkeys(("MAXIMUM", "MINIMUM"), "write it with ReLU and a subtraction"),
     "DEQUANTIZE": "export with --io uint8", "SHAPE": "export with batch 1 and a fixed size", "ARG_MAX": "threshold the prob",
 }  # fmt: skip
+
+OTHER = "use another operation, or --quant fp16"
+FLOAT_ALONE = {
+    "RELU", "RELU6", "RELU_N1_TO_1", "PRELU", "HARD_SWISH", "SOFTMAX", "GELU", "AVERAGE_POOL_2D", "RESIZE_NEAREST_NEIGHBOR", "MAXIMUM",
+    "MINIMUM",
+}  # fmt: skip
+"""What stands alone; a ReLU that the converter fuses into the op before is taken."""
 
 ENDS = Left(reason="converts the picture or the mask at the graph's end, which cuts nothing", change="nothing", source=SOURCE)
 NONE: frozenset[int] = frozenset()
@@ -52,7 +59,10 @@ def _custom(op: Op) -> Left:
 
 
 def _why(op: Op) -> Left:
-    types = sorted({tensor.dtype for tensor in (*op.running, *op.outputs)})
-    kind = checks.fused(op)
-    reason = f"the interpreter runs it itself, on {', '.join(types)}" + (f" ({kind})" if kind else "")
-    return Left(reason=reason, change=INSTEAD.get(op.name, "use another operation, or --quant fp16"), source=SOURCE)
+    types = {tensor.dtype for tensor in (*op.running, *op.outputs)}
+    if any(-1 in tensor.shape for tensor in op.tensors):
+        return Left(reason="has a tensor whose size is known at run time alone", change=INSTEAD["SHAPE"], source=SOURCE)
+    if op.name in FLOAT_ALONE and types <= {"int8", "uint8"}:
+        return Left(reason="taken in floating point alone", change=INSTEAD.get(op.name, OTHER), source=DECISIONS)
+    reason = f"not taken with these shapes and scales, on {', '.join(sorted(types))}"
+    return Left(reason=reason, change=INSTEAD.get(op.name, OTHER), source=SOURCE)
