@@ -23,13 +23,16 @@ BGR = replace(IMAGENET, mean=IMAGENET.mean[::-1], std=IMAGENET.std[::-1], order=
 class Samples:
     """A calibration set of the picture."""
 
+    def __init__(self, card: Card) -> None:
+        self.mean, self.std = card.input.mean[0], card.input.std[0]
+
     def __len__(self) -> int:
         return 1
 
     def __iter__(self):
-        x = (PICTURE[None].astype(np.float32) - 127.5) / 127.5
-        x[0, 0, 0], x[0, 0, 1] = -1, 1
-        yield x
+        x = PICTURE[None].astype(np.float32)
+        x[0, 0, 0], x[0, 0, 1] = 0, 255
+        yield (x - self.mean) / self.std
 
 
 def net(classes: int) -> keras.Model:
@@ -48,7 +51,8 @@ CASES = {
     "two": (replace(CARD, classes=2), "fp32", "float"),
     "uint8": (replace(CARD, quant="int8", io="uint8"), "int8", "uint8"),
     "two-uint8": (replace(CARD, classes=2, quant="int8", io="uint8"), "int8", "uint8"),
-    "int8-float": (replace(CARD, quant="int8"), "int8", "float"),
+    # With [-1,1] each byte would lie between two steps of the input, and the last bit of a float would choose.
+    "int8-float": (replace(CARD, input=UNIT, quant="int8"), "int8", "float"),
 }
 
 
@@ -59,7 +63,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, mediapipe_python: Path) -> tu
     np.save(folder / "picture.npy", PICTURE)
     for name, (card, quant, io) in CASES.items():
         graph, cards[name] = to_byte_input(net(card.classes), card)
-        content = tflite.convert(graph, quant, calibration=Samples() if quant == "int8" else None, io=io)
+        content = tflite.convert(graph, quant, calibration=Samples(cards[name]) if quant == "int8" else None, io=io)
         (folder / f"{name}.tflite").write_bytes(mediapipe.with_metadata(content, cards[name]))
     script = Path(__file__).with_name("mediapipe_masks.py")
     subprocess.run([mediapipe_python, "-I", script, folder], check=True, capture_output=True)
