@@ -99,7 +99,7 @@ def _cell(name: str, content: bytes | str) -> str:
     if isinstance(content, str):
         return content
     report = delegates.examine(name, read(content, name))
-    text = f"all {len(report.ops)}" if report.whole else f"{len(report.taken)} of {len(report.ops)} in {report.parts} parts"
+    text = f"all {len(report.ops)}" if report.whole else f"{len(report.taken)} of {len(report.ops)} in {report.cut} parts"
     left = _counts(report, {index for index in report.left if index not in report.ends})
     unknown = _counts(report, set(report.unknown))
     return text + (f", not {left}" if left else "") + (f", unknown: {unknown}" if unknown else "")

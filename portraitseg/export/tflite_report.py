@@ -99,26 +99,27 @@ def delegated(content: bytes) -> Delegated | None:
     Raises:
         InputError: LiteRT cannot open the file.
     """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    with quiet():
-        try:
-            interpreter = Interpreter(model_content=content)
-            interpreter.allocate_tensors()
-        except RuntimeError:  # XNNPACK refuses the graph: the built-in kernels run it all
-            try:
-                plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-                interpreter = Interpreter(model_content=content, experimental_op_resolver_type=plain)
-                interpreter.allocate_tensors()
-            except (RuntimeError, ValueError) as error:
-                raise InputError(f"LiteRT cannot open the file: {' '.join(str(error).split())}; copy it again or export again") from error
-        except ValueError as error:
-            raise InputError(f"LiteRT cannot open the file: {' '.join(str(error).split())}; copy it again or export again") from error
-    nodes = _nodes(interpreter)
+    nodes = _nodes(_open(content))
     if nodes is None:
         return None
     outside = frozenset(int(node["index"]) for node in outside_nodes(nodes))
     return Delegated(sum(node["op_name"] == DELEGATE for node in nodes), outside)
+
+
+def _open(content: bytes) -> Any:
+    """An interpreter with its tensors allocated: with XNNPACK or, where that refuses the graph, with the built-in kernels alone."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    refusal = ""
+    for options in ({}, {"experimental_op_resolver_type": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}):
+        try:
+            with quiet():
+                interpreter = Interpreter(model_content=content, **options)
+                interpreter.allocate_tensors()
+            return interpreter
+        except (RuntimeError, ValueError) as error:
+            refusal = " ".join(str(error).split())
+    raise InputError(f"LiteRT cannot open the file: {refusal}; copy it again or export again")
 
 
 def outside_ops(nodes: Sequence[Mapping[str, Any]]) -> Counter[str]:

@@ -42,8 +42,7 @@ def _types(op: Op) -> str:
 
 
 def _changing_size(op: Op) -> str:
-    changing = [tensor for tensor in (*op.running, *op.outputs) if -1 in tensor.shape]
-    return f"has a tensor of shape {list(changing[0].shape)}, which is only known at run time" if changing else ""
+    return "has a tensor whose size is only known at run time" if any(-1 in tensor.shape for tensor in op.tensors) else ""
 
 
 def _rank(op: Op) -> str:
@@ -146,8 +145,8 @@ BYTES_ALONE = "export with --quant int8 and --io uint8 (the default)"
 SMALLER = "build the net for a smaller picture (--size), or enlarge by transposed convolutions (--resize transpose, --decoder deconv)"
 
 RULES = (
-    Rule(ops=ANY, wrong=_types, change=BYTES_ALONE, source=MODELS),
     Rule(ops=ANY, wrong=_changing_size, change="export with batch 1 and a fixed size (export.py always does)", source=MODELS),
+    Rule(ops=ANY, wrong=_types, change=BYTES_ALONE, source=MODELS),
     Rule(ops=ANY, wrong=_rank, change="reshape so that at most three dimensions exceed 1; batch 1", source=MODELS),
     Rule(ops=("AVERAGE_POOL_2D", "MAX_POOL_2D", "CONCATENATION"), wrong=checks.fused, source=AXIS,
          change="export with --target edgetpu, which fuses nothing there"),

@@ -28,7 +28,7 @@ def partition(ops: Sequence[Op], taken: Collection[int]) -> list[Part]:
         The parts in the order in which they run.
     """
     waiting = {tensor.index for op in ops for tensor in op.outputs}
-    left, parts = list(ops), []
+    taken, left, parts = set(taken), list(ops), []
     while left:
         kind, part, rest = None, [], []
         for op in left:

@@ -40,6 +40,8 @@ class Report:
     """Index -> why it may be left; counted as taken."""
     parts: int | None
     """Parts of the graph that the delegate runs; None where that is not known."""
+    cut: int | None
+    """Parts that it could run: into so many the other ops cut the graph."""
     refused: str = ""
     """Why the delegate refuses the whole file."""
     ends: frozenset[int] = frozenset()
@@ -62,7 +64,8 @@ class Report:
         if self.refused:
             return f"refuses the file: {self.refused}"
         unknown = f", unknown for {len(self.unknown)} of them" if self.unknown else ""
-        parts = "" if self.parts is None or not self.taken else f", in {self.parts} {'part' if self.parts == 1 else 'parts'}"
+        of = f"{self.parts} of " if self.parts != self.cut else ""
+        parts = "" if self.parts is None or not self.taken else f", in {of}{self.cut} {'part' if self.cut == 1 else 'parts'}"
         return f"{len(self.taken)} of {len(self.ops)} ops{parts}{unknown}"
 
     def lines(self) -> list[str]:
@@ -82,7 +85,7 @@ class Report:
         rows = [(found, ops) for reasons in (self.left, self.unknown) for found, ops in _by_reason(self.ops, reasons)]
         names = {op.index: op.name for op in self.ops}
         return {
-            "whole": self.whole, "refused": self.refused, "ops": len(self.ops), "parts": self.parts,
+            "whole": self.whole, "refused": self.refused, "ops": len(self.ops), "parts": self.parts, "cut": self.cut,
             "taken": dict(Counter(names[index] for index in self.taken)), "cut_off": dict(self.stranded),
             "reasons": [
                 {"ops": dict(Counter(op.name for op in ops)), "layers": [op.layer for op in ops], "indices": [op.index for op in ops],

@@ -75,7 +75,7 @@ def judge(graph: Graph, delegate: Delegate) -> Report:
     taken = [] if refused else [op for op in graph.running if op.index not in left and op.index not in stranded]
     return Report(
         delegate=delegate.name, title=delegate.title, ops=graph.running,
-        taken=tuple(op.index for op in taken), left=left, parts=0 if refused else len(kept),
+        taken=tuple(op.index for op in taken), left=left, parts=0 if refused else len(kept), cut=sum(part.taken for part in parts),
         unknown={index: found for index, found in verdicts.items() if found and not found.certain},
         refused=left[refused[0].index].reason if refused else "", most_parts=delegate.most_parts, notes=delegate.notes,
     )  # fmt: skip

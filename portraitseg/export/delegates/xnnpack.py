@@ -49,7 +49,9 @@ def _report(
     graph: Graph, left: dict[int, Left], *, parts: int | None, unknown: dict[int, Left] | None = None, ends: frozenset[int] = NONE
 ) -> Report:
     taken = tuple(op.index for op in graph.running if op.index not in left)
-    return Report(delegate="xnnpack", title=TITLE, ops=graph.running, taken=taken, left=left, unknown=unknown or {}, parts=parts, ends=ends)
+    return Report(
+        delegate="xnnpack", title=TITLE, ops=graph.running, taken=taken, left=left, unknown=unknown or {}, parts=parts, cut=parts, ends=ends
+    )
 
 
 def _custom(op: Op) -> Left:
