@@ -16,6 +16,7 @@ COMMANDS = {
     "eval": "score a checkpoint or an artifact on pictures with masks",
     "export": "turn a checkpoint into a .tflite file (fp32, fp16, dynamic or int8)",
     "bundle": "put an artifact with card, labels, licence, sample and example into one .zip",
+    "quant-debug": "find the layers that int8 spoils: error of each against float, a plot, the five worst",
     "test": "cut the person out of a photo or a folder of photos",
     "benchmark": "measure latency, memory, size and accuracy of artifacts",
     "benchmark pipeline": "measure whether the data pipeline keeps up with training",

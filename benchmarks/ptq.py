@@ -1,0 +1,177 @@
+"""Post-training quantization compared: each calibration method, with and without bias correction and equalisation, and ai-edge-quantizer.
+
+Takes float .tflite files, with their cards or, from elsewhere, with --input-range. Every int8 file is scored on the validation pictures
+and timed beside the others. ai-edge-quantizer comes with the extra `aeq`.
+"""
+
+import csv
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from tqdm import tqdm
+
+from portraitseg.benchmark import Row, Settings, accuracy, measure
+from portraitseg.card import Card, card_path
+from portraitseg.data.sources import Dataset, open_data
+from portraitseg.files import atomic
+from portraitseg.optional import require
+from portraitseg.quantization.calibration import CalibrationSet, draw
+from portraitseg.quiet import load_tensorflow, quiet
+from portraitseg.runtime import foreign_card
+
+RESULTS = Path(__file__).parent / "results"
+REMEDIES = {"": {}, "bias correction": {"bias_correction": True}, "both": {"bias_correction": True, "equalise": True}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings of the comparison."""
+
+    nets: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Float .tflite files; one without a card as FILE:INPUT_RANGE, such as net.tflite:-1..1."""
+    data: Path
+    """Folder of pictures with masks: to calibrate on, and in its validation part to score on."""
+    pictures: int = 64
+    """Pictures to calibrate on."""
+    seed: int = 0
+    """Seed of the draw."""
+    runs: int = 60
+    """Measured runs of each file, one thread."""
+    out: Path = RESULTS / "ptq.md"
+    """Table to write; the numbers go beside it as .csv."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One file of one net."""
+
+    net: str
+    quantizer: str
+    ranges: str
+    remedies: str
+    miou: float
+    loss: float
+    """Points of mIoU below the float file."""
+    ms: float
+    kb: float
+    partitions: int | None
+
+
+def main() -> None:
+    """Quantize, score, time, print, write."""
+    config = tyro.cli(Config, description=__doc__)
+    load_tensorflow()
+    dataset = open_data(config.data)
+    print("\n".join(dataset.report))
+    lines: list[Line] = []
+    for net in config.nets:
+        with tempfile.TemporaryDirectory() as folder:
+            lines += _compare(net, config, dataset, Path(folder))
+        _write(config, lines)
+
+
+def _compare(net: Path, config: Config, dataset: Dataset, folder: Path) -> list[Line]:
+    path, _, input_range = str(net).partition(":")
+    card = foreign_card(Path(path), input_range=input_range) if input_range else Card.load(card_path(Path(path)))
+    card = dataclasses.replace(card, sha256="")
+    content, indices = Path(path).read_bytes(), draw(len(dataset.train), config.pictures, seed=config.seed)
+    pictures = list(CalibrationSet(source=dataset.train, indices=indices, card=card))
+    labels = [("none", "", "")]
+    files = [_save(folder / "float.tflite", content, card)]
+    for number, (label, made) in enumerate(_files(content, pictures)):
+        labels.append(label)
+        files.append(_save(folder / f"{number}.tflite", made, dataclasses.replace(card, quant="int8")))
+    settings = Settings(threads=1, runs=config.runs)
+    scores = [score["miou"] for score in accuracy(files, dataset.val, settings, lambda plan: tqdm(plan, unit="picture", desc="accuracy"))]
+    rows = measure(files, settings, lambda plan: tqdm(plan, unit="process", desc="latency"))
+    return [_line(Path(path).stem, *found, scores[0]) for found in zip(labels, scores, rows, strict=True)]
+
+
+def _files(content: bytes, pictures: list[Any]) -> Iterator[tuple[tuple[str, str, str], bytes]]:
+    """(quantizer, ranges, remedies) and the int8 file."""
+    from portraitseg.quantization.post_training.quantize import Recipe, to_int8
+    from portraitseg.quantization.post_training.thresholds import METHODS
+
+    for method in METHODS:
+        for name, remedies in REMEDIES.items():
+            with quiet():
+                yield ("TensorFlow", method, name), to_int8(content, pictures, Recipe(method=method, **remedies), io="uint8")
+    with quiet():
+        yield ("ai-edge-quantizer", "its own", ""), _ai_edge(content, pictures)
+
+
+def _ai_edge(content: bytes, pictures: list[Any]) -> bytes:
+    """By ai-edge-quantizer's full-integer recipe: int8 weights by channel, int8 activations."""
+    library = require("ai_edge_quantizer.quantizer", extra="aeq")
+    recipe = require("ai_edge_quantizer.recipe", extra="aeq").static_wi8_ai8()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "float.tflite"
+        path.write_bytes(_signed(content))
+        quantizer = library.Quantizer(str(path), recipe)
+        ranges = quantizer.calibrate({"serving_default": [{"image": x} for x in pictures]})
+        return bytes(quantizer.quantize(ranges).quantized_model)
+
+
+def _signed(content: bytes) -> bytes:
+    """The file with a signature image -> prob, which ai-edge-quantizer needs and old converters leave out."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    from portraitseg.quantization.post_training.tflite_graph import TFLiteGraph
+
+    flat = TFLiteGraph(content)
+    for code in flat.model.operatorCodes:
+        code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = "serving_default", 0
+    signature.inputs, signature.outputs = [_named("image", flat.graph.inputs[0])], [_named("prob", flat.graph.outputs[0])]
+    flat.model.signatureDefs = [signature]
+    return flat.content()
+
+
+def _named(name: str, index: int) -> Any:
+    from ai_edge_litert import schema_py_generated as schema
+
+    entry = schema.TensorMapT()
+    entry.name, entry.tensorIndex = name, int(index)
+    return entry
+
+
+def _save(path: Path, content: bytes, card: Card) -> Path:
+    path.write_bytes(content)
+    card.save(card_path(path))
+    return path
+
+
+def _line(net: str, label: tuple[str, str, str], miou: float, row: Row, reference: float) -> Line:
+    quantizer, ranges, remedies = label
+    return Line(
+        net=net,
+        quantizer=quantizer,
+        ranges=ranges,
+        remedies=remedies,
+        miou=round(miou, 2),
+        loss=round(reference - miou, 2),
+        ms=round(row.p50_ms, 2),
+        kb=round(row.file_mb * 1024, 1),
+        partitions=row.partitions,
+    )
+
+
+def _write(config: Config, lines: list[Line]) -> None:
+    names = [field.name for field in dataclasses.fields(Line)]
+    rows = [[str(getattr(line, name)) for name in names] for line in lines]
+    table = ["| " + " | ".join(row) + " |" for row in (names, ["---"] * len(names), *rows)]
+    print("\n".join(table), flush=True)
+    with atomic(config.out) as temporary:
+        temporary.write_text("\n".join(table) + "\n", encoding="utf-8")
+    with atomic(config.out.with_suffix(".csv")) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([names, *rows])
+
+
+if __name__ == "__main__":
+    main()
