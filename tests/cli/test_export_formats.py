@@ -79,13 +79,13 @@ def test_a_file_and_its_card_that_say_what_the_checkpoint_says(saved: Path, case
 
 
 @pytest.mark.parametrize("quant", ["fp32", "int8"])
-def test_onnx_is_checked_and_int8_has_int8_weights(saved: Path, quant: str) -> None:
+def test_onnx_is_checked_and_int8_has_8_bit_weights(saved: Path, quant: str) -> None:
     assert _export(saved, "--format", "onnx", "--quant", quant) == 0
     net = onnx.load(saved.parent / f"{NAME}-{quant}.onnx")
     onnx.checker.check_model(net, full_check=True)
     assert {entry.domain: entry.version for entry in net.opset_import}[""] == 18
     kernels = {tensor.data_type for tensor in net.graph.initializer if len(tensor.dims) == 4}
-    assert kernels == {onnx.TensorProto.INT8 if quant == "int8" else onnx.TensorProto.FLOAT}
+    assert kernels == {onnx.TensorProto.UINT8 if quant == "int8" else onnx.TensorProto.FLOAT}
 
 
 def test_the_default_precision_is_the_formats(saved: Path) -> None:
