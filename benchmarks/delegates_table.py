@@ -36,34 +36,34 @@ class Config:
     """Archs, with options if wished: munet:encoder=mobilenet_v2 (default: all archs)."""
     size: int | None = None
     """Height and width of the input in pixels (default: each arch's own)."""
+    pictures: int = 1
+    """Drawn portraits to calibrate on."""
     write: bool = False
-    """Write the table into docs/delegates.md, instead of printing it."""
+    """Also write each row into the table of docs/delegates.md, in the place of the one that is there."""
 
 
 def main() -> None:
-    """Convert, judge, print or write."""
+    """Convert, judge, print, write."""
     config = tyro.cli(Config, description=__doc__)
     load_tensorflow()
     from portraitseg.archs import ARCHS
 
-    rows = []
     for net in tqdm(config.nets or tuple(ARCHS), desc="converting", unit="net"):
-        rows.append(_row(net, config.size))
-        tqdm.write(rows[-1])
+        row = _row(net, config)
+        tqdm.write(row)
+        if config.write:  # after each net: a long run that is stopped leaves what it has
+            _insert(row, list(ARCHS))
         gc.collect()
-    table = "\n".join([f"| {' | '.join(HEADS)} |", "|" + "---|" * len(HEADS), *rows])
-    if config.write:
-        _insert(table)
 
 
-def _row(net: str, size: int | None) -> str:
-    card = parse(net, size)
-    contents = dict(_files(card))
+def _row(net: str, config: Config) -> str:
+    card = parse(net, config.size)
+    contents = dict(_files(card, config.pictures))
     cells = [_cell(name, contents[quant]) for name, quant in FILES.items()]
     return f"| `{net}` | {card.size[0]} | {' | '.join(cells)} |"
 
 
-def _files(card: Any) -> Iterator[tuple[str, bytes | str]]:
+def _files(card: Any, pictures: int) -> Iterator[tuple[str, bytes | str]]:
     """Yield "fp16", "int8" and "edgetpu", each with the file's content or why there is none."""
     import tf_keras as keras
 
@@ -79,7 +79,7 @@ def _files(card: Any) -> Iterator[tuple[str, bytes | str]]:
 
     def int8(graph: Any, card: Any) -> bytes:
         graph, card = int8_input.to_byte_input(graph, card)
-        return tflite.convert(graph, "int8", calibration=CalibrationSet(source=source, indices=range(2), card=card))
+        return tflite.convert(graph, "int8", calibration=CalibrationSet(source=source, indices=range(pictures), card=card))
 
     graph, made = deploy.to_deploy(model, card)
     yield "fp16", tflite.convert(graph, "fp16")
@@ -110,11 +110,18 @@ def _counts(report: Report, indices: set[int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in found.most_common())
 
 
-def _insert(table: str) -> None:
+def _insert(row: str, order: list[str]) -> None:
     before, _, rest = DOCS.read_text(encoding="utf-8").partition(START)
-    _, _, after = rest.partition(END)
+    old, _, after = rest.partition(END)
+    rows = {_net(line): line for line in [*old.splitlines(), row] if line.startswith("| `")}
+    known = sorted(rows, key=lambda net: (order.index(net.partition(":")[0]), net))
+    table = "\n".join([f"| {' | '.join(HEADS)} |", "|" + "---|" * len(HEADS), *(rows[net] for net in known)])
     with atomic(DOCS) as temporary:
         temporary.write_text(f"{before}{START}\n{table}\n\n{END}{after}", encoding="utf-8")
+
+
+def _net(row: str) -> str:
+    return row.split("`")[1]
 
 
 if __name__ == "__main__":
