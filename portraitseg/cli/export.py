@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from portraitseg.data.sources import Dataset
     from portraitseg.export.parity import Parity
     from portraitseg.quantization.calibration import CalibrationSet
+    from portraitseg.quantization.picture_check import Pixels
     from portraitseg.quantization.post_training.quantize import Recipe
 
 
@@ -225,9 +226,24 @@ def _trained_on(card: Card, key: str) -> Path | None:
 
 
 def _calibration(config: Config, dataset: "Dataset", card: Card) -> "CalibrationSet":
+    from portraitseg.quantization import picture_check
     from portraitseg.quantization.calibration import CalibrationSet, draw
 
-    return CalibrationSet(source=dataset.train, indices=draw(len(dataset.train), config.pictures, seed=config.seed), card=card)
+    indices = draw(len(dataset.train), config.pictures, seed=config.seed)
+    picture_check.check(picture_check.look(dataset.train, indices), card, _trained_pixels(config, card))
+    return CalibrationSet(source=dataset.train, indices=indices, card=card)
+
+
+def _trained_pixels(config: Config, card: Card) -> "Pixels | None":
+    """What the bytes of the training set are like, where others are calibrated on and the card names a folder that is here."""
+    from portraitseg.data.sources import open_data
+    from portraitseg.quantization.picture_check import look
+
+    value = card.training.get("data")
+    if config.data is None or value in (None, "", "synthetic") or not Path(value).exists():
+        return None
+    train = open_data(Path(value)).train
+    return look(train, range(len(train)))
 
 
 def _for_int8(config: Config, graph: "keras.Model", card: Card) -> tuple["keras.Model", Card]:

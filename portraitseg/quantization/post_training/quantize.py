@@ -56,6 +56,11 @@ def to_int8(content: bytes, pictures: Iterable[Float32], recipe: Recipe, *, io: 
     kept = layer_tensors(content, recipe.keep_float)
     content = equalise(content).content if recipe.equalise else content
     statistics = collect(content, pictures, histograms=recipe.method in thresholds.BY_HISTOGRAM)
+    return finish(content, statistics, recipe, kept, io=io)
+
+
+def finish(content: bytes, statistics: dict[int, Statistics], recipe: Recipe, kept: Sequence[str] = (), *, io: str) -> bytes:
+    """The rest of `to_int8`, for a file that is equalised if it is to be: `statistics` are its own, `kept` the tensors left float."""
     content = bias.correct(content, statistics) if recipe.bias_correction else content
     done = mlir_quantize(with_ranges(content, statistics, recipe.method), denylisted_nodes=set(kept) or None)
     return bytes(modify_model_io_type(done, IO[io], IO[io]))
