@@ -96,7 +96,7 @@ class Rounded(tfmot.quantization.keras.QuantizeWrapperV2):  # type: ignore[misc]
     @property
     def non_trainable_weights(self) -> list[tf.Variable]:
         """Kernel and bias, if frozen."""
-        return [] if self.trainable else list(super().trainable_weights)
+        return [] if self.trainable else list(self._dedup_weights([*self._trainable_weights, *self.layer.non_trainable_weights]))
 
 
 def rounded(layer: layers.Layer) -> layers.Layer:

@@ -129,6 +129,17 @@ def split_concatenations(graph: Graph) -> None:
         graph.replace(step, *turns)
 
 
+def split_sums(graph: Graph) -> None:
+    """Sums and products of more than two maps, which the file holds two by two, with a step for each tensor on the way."""
+    for step in graph.find((layers.Add, layers.Multiply), lambda step: len(step.inputs) > 2):
+        (first, *rest), turns = step.inputs, []
+        for number, other in enumerate(rest, 2):
+            name = step.name if number == len(step.inputs) else f"{step.name}_first{number}"
+            turns.append(Step(step.layer.__class__(name=name), [first, other]))
+            first = name
+        graph.replace(step, *turns)
+
+
 def rewrite_lone_relus(graph: Graph) -> None:
     """Put a 1x1 max-pooling, which is nothing, before each ReLU that nothing else can take in."""
     for step in graph.find((layers.ReLU, layers.Activation), is_relu):
@@ -145,6 +156,7 @@ RULES: tuple[Callable[[Graph], None], ...] = (
     rewrite_average_pooling,
     rewrite_nearest,
     split_concatenations,
+    split_sums,
     rewrite_leaky,
     rewrite_prelus,
     rewrite_lone_relus,  # last: the others leave ReLUs

@@ -244,6 +244,20 @@ def test_other_operations_that_are_not_taken(make: Callable[[object], object], o
     _check(model)
 
 
+@pytest.mark.parametrize("scaled", [True, False])
+def test_a_batch_normalisation_that_no_convolution_takes_keeps_a_scale_for_each_channel(scaled: bool) -> None:
+    norm = layers.BatchNormalization(scale=scaled, center=scaled)
+    _, ops = _check(_between(lambda x: norm(layers.Add()([x, x]))))
+    assert ops["DEPTHWISE_CONV_2D"] == 1
+    assert "MUL" not in ops
+
+
+def test_sums_and_products_of_several_maps_are_taken_two_by_two() -> None:
+    int8, ops = _check(_between(lambda x: layers.Multiply()([x, layers.Add()([x, layers.Conv2D(12, 1)(x), x]), x])))
+    assert (ops["ADD"], ops["MUL"]) == (2, 2)
+    assert all(len(layer.input) == 2 for layer in int8.layers if isinstance(layer, (layers.Add, layers.Multiply)))
+
+
 def test_averages_over_a_border_stay() -> None:
     model = _between(lambda x: layers.AveragePooling2D(3, 2, padding="same")(x))
     assert any(isinstance(layer, layers.AveragePooling2D) for layer in int8_graph.to_int8_graph(model).layers)
