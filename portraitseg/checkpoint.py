@@ -4,9 +4,11 @@ import io
 from pathlib import Path
 
 import h5py
+import numpy as np
+import numpy.typing as npt
 import tf_keras as keras
 
-from portraitseg import archs
+from portraitseg import archs, hdf5
 from portraitseg.card import Card, card_path
 from portraitseg.errors import InputError
 from portraitseg.files import atomic
@@ -59,11 +61,7 @@ def load_weights(model: keras.Model, card: Card, path: Path) -> None:
     Raises:
         InputError: as `load`.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            weights = _layer_weights(file.get("model_weights", file))
-    except (OSError, KeyError, RuntimeError) as error:
-        raise InputError(f"{path} is not a whole HDF5 file of weights ({error}); copy it again or train again") from error
+    weights = _layer_weights(hdf5.read(path))
     for layer in model.layers:
         if not layer.weights:
             continue
@@ -91,12 +89,9 @@ def _encode(model: keras.Model) -> bytes:
     return buffer.getvalue()
 
 
-def _layer_weights(group: h5py.Group) -> dict[str, list[h5py.Dataset]]:
-    """Arrays by layer name, in the order in which Keras lists them."""
-    result = {}
-    for name in group:
-        names = group[name].attrs.get("weight_names")
-        if names is not None:
-            keys = [key.decode() if isinstance(key, bytes) else key for key in names]
-            result[name] = [group[name][key][()] for key in keys]
-    return result
+def _layer_weights(file: hdf5.Hdf5) -> dict[str, list[npt.NDArray[np.floating]]]:
+    """Arrays by layer name, in the order in which Keras lists them; those that are listed and not there are left out."""
+    return {
+        group.removeprefix("model_weights/"): [file.arrays[f"{group}/{name}"] for name in names if f"{group}/{name}" in file.arrays]
+        for group, names in file.groups.items()
+    }

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import h5py
 import numpy as np
 import tf_keras as keras
 
+from portraitseg import hdf5
 from portraitseg.encoders import ENCODERS
 from portraitseg.errors import InputError
 
@@ -121,17 +121,9 @@ def _file(path: Path) -> _Weights:
     if not path.is_file():
         raise InputError(f'no pretrained weights {path}; give "imagenet" or an .h5 file of keras.applications layer names')
     source: _Weights = {}
-
-    def collect(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(item, h5py.Dataset):
-            layer, weight = name.rsplit("/", 1)
-            source[f"{_layer_name(layer)}/{weight.split(':')[0]}"] = item[()]
-
-    try:
-        with h5py.File(path, "r") as file:
-            file.visititems(collect)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(f"{path} is not a whole HDF5 file ({error}); copy it again") from error
+    for name, array in hdf5.read(path).arrays.items():
+        layer, _, weight = name.rpartition("/")
+        source[f"{_layer_name(layer)}/{weight.split(':')[0]}"] = array
     return source
 
 

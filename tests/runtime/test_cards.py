@@ -1,13 +1,12 @@
 """The card beside a file, the one inside, and a file that no card vouches for."""
 
 import dataclasses
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from portraitseg import tflite_metadata
+from portraitseg import elsewhere, tflite_metadata
 from portraitseg.card import EMBEDDED, Card, card_path
 from portraitseg.errors import InputError
 from portraitseg.parts import sha256
@@ -85,16 +84,25 @@ def test_only_a_file_without_a_matching_digest_is_opened_elsewhere_first(path: P
         open_artifact(path)
 
 
-def test_a_child_that_dies_or_hangs_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(probe.CHILDREN, "tflite", "import os; os.abort()")
-    with pytest.raises(InputError, match=r"crashes on .*net\.tflite \(signal 6\)"):
-        probe.check(path, "tflite")
-    monkeypatch.setitem(probe.CHILDREN, "tflite", "import time; time.sleep(60)")
-    monkeypatch.setattr(probe, "SECONDS", 0.5)
-    start = time.monotonic()
-    with pytest.raises(InputError, match=r"was not opened and run within 0\.5 s"):
-        probe.check(path, "tflite")
-    assert time.monotonic() - start < 10
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import os; os.abort()", r"reading .*net\.tflite ends the process \(signal 6\)"),
+        ("while True: pass", "was not read within 1 s of processor time"),
+        ("import time; time.sleep(60)", "was not read within 1 s of processor time"),
+    ],
+)
+def test_a_child_that_dies_or_hangs_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch, code: str, message: str) -> None:
+    monkeypatch.setattr(elsewhere, "SECONDS", 1)
+    monkeypatch.setattr(elsewhere, "PATIENCE", 5)
+    with pytest.raises(InputError, match=message):
+        elsewhere.run(code, path)
+
+
+def test_an_exception_is_the_callers_and_memory_is_limited(path: Path) -> None:
+    assert elsewhere.run("bytearray(2**33)", path) == "MemoryError"
+    assert elsewhere.run("raise ValueError(sys.argv[1:])", path, "more") == f"ValueError: {[str(path), 'more']}"
+    assert elsewhere.run("", path) is None
 
 
 def test_a_good_file_passes_and_one_of_another_kind_too(path: Path, tmp_path: Path) -> None:
