@@ -4,7 +4,7 @@ Each artifact is measured in processes of its own, started anew in every round, 
 its neighbours. All artifacts take their turn in each round, in alternating order: on a machine whose speed drifts they suffer alike,
 and the ratio of two rows is worth more than either number.
 
-`python -m portraitseg.benchmark MODEL THREADS WARMUPS RUNS [INPUT_RANGE]` is such a process; it prints one JSON object.
+`python -m portraitseg.benchmark MODEL THREADS WARMUPS RUNS INPUT_RANGE WEIGHT_CACHE` is such a process; it prints one JSON object.
 """
 
 import importlib
@@ -58,6 +58,14 @@ class Settings:
     """Measured runs of each artifact, all rounds together."""
     input_range: str = ""
     """For artifacts without a card: what 0 to 255 is scaled to, one of 0..1, -1..1, 0..255 and imagenet."""
+
+    weight_cache: str = ""
+    """For .tflite: a folder where XNNPACK keeps packed weights; the first of the processes fills it."""
+
+    @property
+    def cache(self) -> Path | None:
+        """The folder, if there is one."""
+        return Path(self.weight_cache) if self.weight_cache else None
 
     def check(self) -> None:
         """Refuse numbers that measure nothing.
@@ -117,7 +125,7 @@ def check(models: Sequence[Path], settings: Settings) -> None:
     if not models:
         raise InputError("no model to measure; give one or more files, e.g. models/*.tflite")
     for path in models:
-        open_artifact(path, threads=settings.threads, card=find_card(path, settings))
+        open_artifact(path, threads=settings.threads, card=find_card(path, settings), weight_cache=settings.cache)
 
 
 def find_card(path: Path, settings: Settings) -> Card | None:
@@ -203,7 +211,7 @@ def _measure_apart(path: Path, settings: Settings, runs: int) -> Sample:
         InputError: the process failed.
     """
     numbers = (str(number) for number in (settings.threads, settings.warmups, runs))
-    command = [sys.executable, "-m", "portraitseg.benchmark", str(path), *numbers, settings.input_range]
+    command = [sys.executable, "-m", "portraitseg.benchmark", str(path), *numbers, settings.input_range, settings.weight_cache]
     paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]  # we may run from a folder, not installed
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -219,7 +227,7 @@ def _measure_here(path: Path, settings: Settings, runs: int) -> Sample:
     sample = pictures.read(SAMPLE)
     importlib.import_module(LIBRARIES[kind(path)][1])  # loading the library itself is not loading the model
     start = time.perf_counter()
-    runtime = open_artifact(path, threads=settings.threads, card=card)
+    runtime = open_artifact(path, threads=settings.threads, card=card, weight_cache=settings.cache)
     load = time.perf_counter() - start
     x = runtime.tensor(pictures.to_input(sample, runtime.card))
     latencies = [_invoke(runtime, x) for _ in range(settings.warmups + runs)]
@@ -254,8 +262,9 @@ def _row(path: Path, settings: Settings, samples: list[Sample]) -> Row:
 
 
 def _main(arguments: Sequence[str]) -> int:
-    path, threads, warmups, runs, input_range = arguments
-    settings = Settings(threads=int(threads), warmups=int(warmups), runs=int(runs), input_range=input_range)
+    path, threads, warmups, runs, input_range, weight_cache = arguments
+    numbers = {"threads": int(threads), "warmups": int(warmups), "runs": int(runs)}
+    settings = Settings(**numbers, input_range=input_range, weight_cache=weight_cache)
     sample = _measure_here(Path(path), settings, settings.runs)
     print(json.dumps(vars(sample)))
     return 0

@@ -1,5 +1,6 @@
 """Turn a checkpoint into a file that ships: .tflite, ONNX, OpenVINO, SavedModel or frozen graph; see docs/formats.md."""
 
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -365,7 +366,7 @@ def _compare(config: Config, checkpoint: "tuple[keras.Model, Card]", card: Card,
 
     indices = draw(len(dataset.val), config.held_out, seed=config.seed)
     vouched = replace(card, sha256=parts.sha256(file))
-    reference, artifact = parity.keras_reference(*checkpoint), open_artifact(file, card=vouched)
+    reference, artifact = parity.keras_reference(*checkpoint), open_artifact(file, card=vouched, threads=os.cpu_count() or 1)
     result = parity.compare(reference, artifact, dataset.val, indices, prepared=checkpoint[1])
     print(f"parity on {result.pictures} held-out pictures: {result.line(card.quant)}")
     return result
@@ -409,7 +410,7 @@ def _write(path: Path, file: Path, card: Card) -> None:
     from portraitseg.runtime import open_artifact
 
     card = replace(card, sha256=parts.sha256(file))
-    open_artifact(file, card=card)
+    open_artifact(file, card=card, threads=os.cpu_count() or 1)
     card.save(card_path(path))
     parts.move(file, path)
     print(f"wrote {path} and {card_path(path).name}")

@@ -47,6 +47,8 @@ class Config:
     """Of the CPU, for the net itself."""
     input_range: str = ""
     """For an artifact without a card: what 0 to 255 is scaled to, one of 0..1, -1..1, 0..255 and imagenet."""
+    weight_cache: str = ""
+    """For a .tflite: a folder where XNNPACK keeps packed weights, so that later starts need not pack them again."""
     force: bool = False
     """Overwrite existing results."""
 
@@ -69,7 +71,8 @@ def run(config: Config) -> int:
         raise InputError(f"no model {config.model}; give one with --model FILE.tflite (`portraitseg export` makes them)")
     foreign = config.input_range and not has_card(config.model)
     card = foreign_card(config.model, input_range=config.input_range) if foreign else None
-    runtime = open_artifact(config.model, threads=config.threads, card=card)
+    cache = Path(config.weight_cache) if config.weight_cache else None
+    runtime = open_artifact(config.model, threads=config.threads, card=card, weight_cache=cache)
     if config.photo.is_dir():
         return _run_folder(jobs, runtime, background, config.out)
     job = jobs[0]

@@ -30,7 +30,9 @@ CHOICES = {"mediapipe": ".tflite"}
 """Modules that open files which another one opens by default -> the files' suffix."""
 
 
-def open_artifact(path: Path, *, threads: int = 2, card: Card | None = None, engine: str | None = None) -> Artifact:
+def open_artifact(
+    path: Path, *, threads: int = 2, card: Card | None = None, engine: str | None = None, weight_cache: Path | None = None
+) -> Artifact:
     """Load a model by its suffix.
 
     A file whose digest no card has is opened in another process first, where its kind needs that: see `probe.check`.
@@ -40,6 +42,7 @@ def open_artifact(path: Path, *, threads: int = 2, card: Card | None = None, eng
         threads: of the CPU, for the net itself. TensorFlow, which has them for the whole process, says so if it runs with others.
         card: for a file of another project, which has no card beside it or inside; see `foreign_card`.
         engine: a name of `CHOICES`, to open the file by another library than its suffix says.
+        weight_cache: a folder where XNNPACK keeps packed weights from one start to the next; for LiteRT alone.
 
     Raises:
         InputError: the file is missing, broken, of another kind, without a card, or does not fit its card.
@@ -47,18 +50,28 @@ def open_artifact(path: Path, *, threads: int = 2, card: Card | None = None, eng
     """
     check_kind(path)
     if kind(path) == BUNDLE:
-        return _unpacked(path, threads, card, engine)
+        return _unpacked(path, threads, card, engine, weight_cache)
     if path.suffix.lower() == ".h5" and card is not None:
         raise InputError(f"{path} is a checkpoint: it is built from the card beside it and takes no other")
     card = cards.find(path, card)
     if card is None or not card.sha256:
         probe.check(path, _module(path, engine))
-    return Artifact(path, open_engine(path, threads, engine), cards.required(card, path))
+    opened = open_engine(path, threads, engine) if weight_cache is None else _cached(path, threads, engine, weight_cache)
+    return Artifact(path, opened, cards.required(card, path))
 
 
-def _unpacked(path: Path, threads: int, card: Card | None, engine: str | None) -> Artifact:
+def _cached(path: Path, threads: int, engine: str | None, folder: Path) -> Engine:
+    from portraitseg.runtime import weight_cache
+
+    if _module(path, engine) != "tflite":
+        raise InputError(f"the weight cache is XNNPACK's, for .tflite files run by LiteRT, got {path}; leave --weight-cache out")
+    return weight_cache.open_engine(path, threads, folder)
+
+
+def _unpacked(path: Path, threads: int, card: Card | None, engine: str | None, weight_cache: Path | None) -> Artifact:
     folder = tempfile.TemporaryDirectory(prefix="portraitseg-")
-    artifact = open_artifact(bundle.unpack(path, Path(folder.name)), threads=threads, card=card, engine=engine)
+    inside = bundle.unpack(path, Path(folder.name))
+    artifact = open_artifact(inside, threads=threads, card=card, engine=engine, weight_cache=weight_cache)
     artifact.folder = folder  # goes when the artifact goes
     return artifact
 

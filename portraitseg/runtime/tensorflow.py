@@ -1,5 +1,6 @@
 """TensorFlow, for the files that need it; imported only when one is opened."""
 
+import os
 import sys
 from typing import Any
 
@@ -18,7 +19,7 @@ def start(threads: int) -> Any:
         threading.set_intra_op_parallelism_threads(threads)
         threading.set_inter_op_parallelism_threads(1)
     except RuntimeError:
-        running = threading.get_intra_op_parallelism_threads()
+        running = threading.get_intra_op_parallelism_threads() or os.cpu_count()  # 0: all
         if running != threads:
-            print(f"notice: TensorFlow runs with {running or 'all'} threads already, not with {threads}", file=sys.stderr)
+            print(f"notice: TensorFlow runs with {running} threads already, not with {threads}", file=sys.stderr)
     return tf
