@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from portraitseg.errors import InputError
-from portraitseg.quantization.post_training.quantize import layers_of
 from portraitseg.quantization.post_training.statistics import open_preserving
-from portraitseg.quantization.post_training.tflite_graph import TFLiteGraph
+from portraitseg.quantization.post_training.tflite_graph import TFLiteGraph, layers_of
 
 Array = npt.NDArray[Any]
 MOVES = ("STRIDED_SLICE", "SLICE", "SPLIT", "RESHAPE", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH", "TRANSPOSE")

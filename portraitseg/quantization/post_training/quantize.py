@@ -13,7 +13,7 @@ from portraitseg.errors import InputError
 from portraitseg.quantization.post_training import bias, thresholds
 from portraitseg.quantization.post_training.equalise import equalise
 from portraitseg.quantization.post_training.statistics import Statistics, collect
-from portraitseg.quantization.post_training.tflite_graph import Float32, TFLiteGraph
+from portraitseg.quantization.post_training.tflite_graph import Float32, TFLiteGraph, layers_of
 
 IO = {"uint8": tf.uint8, "int8": tf.int8, "int16": tf.int16, "float": tf.float32}
 
@@ -105,9 +105,3 @@ def layer_tensors(content: bytes, layers: Sequence[str]) -> list[str]:
         known = ", ".join(sorted({part for name in names for part in layers_of(name)[:1]}))
         raise InputError(f"no layer {', '.join(missing)} to keep float; those of the deploy graph are {known}")
     return [name for matches in found.values() for name in matches]
-
-
-def layers_of(name: str) -> list[str]:
-    """The layers that made a tensor: net/dec1_project/BiasAdd;net/dec1_project/Conv2D -> [dec1_project]."""
-    parts = [part.split("/") for part in name.split(";")]
-    return list(dict.fromkeys(part[1] if len(part) > 1 else part[0] for part in parts))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from portraitseg.errors import InputError
-from portraitseg.quantization.post_training.tflite_graph import Float32, TFLiteGraph
+from portraitseg.quantization.post_training.tflite_graph import Float32, TFLiteGraph, layers_of
 
 BINS = 2048
 """Of a histogram: eight to an int8 step where nothing is cut off."""
@@ -94,7 +94,7 @@ def _runs(interpreter: Any, pictures: Iterable[Float32], indices: Sequence[int])
 def _measure(statistics: Statistics, value: Float32, name: str) -> None:
     low, high = float(value.min()), float(value.max())
     if not np.isfinite(low + high):
-        raise InputError(f"layer {name.split(';')[0]} gives NaN or infinity on the calibration pictures; train the net again")
+        raise InputError(f"layer {layers_of(name)[0]} gives NaN or infinity on the calibration pictures; train the net again")
     statistics.lows.append(low)
     statistics.highs.append(high)
     statistics.sums = statistics.sums + value.reshape(-1, value.shape[-1] if value.ndim else 1).mean(0, dtype=np.float64)

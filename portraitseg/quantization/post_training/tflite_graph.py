@@ -98,6 +98,12 @@ class TFLiteGraph:
         self.graph.tensors[index].quantization = quantization
 
 
+def layers_of(name: str) -> list[str]:
+    """The layers that made a tensor: net/dec1_project/BiasAdd;net/dec1_project/Conv2D -> [dec1_project]."""
+    parts = [part.split("/") for part in name.split(";")]
+    return list(dict.fromkeys(part[1] if len(part) > 1 else part[0] for part in parts))
+
+
 def _schema() -> Any:
     from ai_edge_litert import schema_py_generated
 
