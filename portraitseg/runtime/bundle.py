@@ -3,6 +3,7 @@
 import hashlib
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -17,7 +18,18 @@ MAX_FILES = 1000
 NAME = re.compile(r"(?!\.)[\w. +()@,=-]+")
 """What a part of a path in a bundle may be: no separators, drives, control characters, nor a dot in front."""
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-BROKEN = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, OverflowError, zlib.error)
+BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    IndexError,
+    OSError,
+    OverflowError,
+    ValueError,
+)
 """What zipfile raises for damaged, encrypted and odd archives."""
 
 
