@@ -66,7 +66,7 @@ def run(config: Config) -> int:
     indices = draw(len(source), config.pictures, seed=config.seed)
     with quiet() as terminal:
         errors = debugger.compare(floating, content, _inputs(source, tqdm(indices, unit="picture", file=terminal), cards))
-    print(f"\n{len(errors)} layers compared on {len(indices)} pictures; those that add most noise:\n")
+    print(f"\n{len(errors)} layers compared on {len(indices)} pictures; the worst by themselves:\n")
     print(table(debugger.worst(errors, WORST)))
     _write(config.out.with_suffix(".csv"), errors)
     plot(errors, debugger.worst(errors, WORST), config.out)
@@ -80,22 +80,23 @@ def run(config: Config) -> int:
 def table(errors: "Sequence[LayerError]") -> str:
     """The layers for a person."""
     width = max((len(error.layer) for error in errors), default=0)
-    lines = [f"{'layer':<{width}}  {'operator':<18}  SQNR dB   cosine  noise added, % of the signal"]
-    lines += [f"{e.layer:<{width}}  {e.kind:<18}  {e.sqnr:>7.1f}  {e.cosine:>7.4f}  {100 * e.added:>8.2f}" for e in errors]
+    lines = [f"{'layer':<{width}}  {'operator':<18}  SQNR by itself, dB  with all before, dB   cosine"]
+    lines += [f"{e.layer:<{width}}  {e.kind:<18}  {e.own:>18.1f}  {e.sqnr:>19.1f}  {e.cosine:>7.4f}" for e in errors]
     return "\n".join(lines)
 
 
 def plot(errors: "Sequence[LayerError]", worst: "Sequence[LayerError]", path: Path) -> None:
-    """SQNR layer by layer, in the order in which they run, the worst marked and named.
+    """SQNR layer by layer, in the order in which they run, the worst marked.
 
     Raises:
         ImportError: matplotlib is not installed.
     """
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=(max(8, 0.16 * len(errors)), 6), layout="constrained")
     axes: Any = figure.add_subplot()
-    axes.plot([error.sqnr for error in errors], marker=".", color="tab:blue")
+    axes.plot([error.sqnr for error in errors], marker=".", color="tab:blue", label="with all that went wrong before")
+    axes.plot([error.own for error in errors], marker=".", color="tab:grey", label="the layer by itself")
     places = [number for number, error in enumerate(errors) if error in worst]
-    axes.plot(places, [errors[number].sqnr for number in places], "o", color="tab:red", label=f"the {len(places)} that add most noise")
+    axes.plot(places, [errors[number].own for number in places], "o", color="tab:red", label=f"the {len(places)} worst")
     axes.set_xticks(range(len(errors)), [error.layer for error in errors], rotation=90, fontsize=6)
     for number in places:
         axes.get_xticklabels()[number].set_color("tab:red")
@@ -170,6 +171,6 @@ def _inputs(source: Any, indices: Any, cards: tuple[Card, Card]) -> Iterator[tup
 
 def _write(path: Path, errors: "Sequence[LayerError]") -> None:
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["layer", "kind", "sqnr", "cosine", "added"])
+        writer = csv.DictWriter(file, ["layer", "kind", "sqnr", "cosine", "own"])
         writer.writeheader()
         writer.writerows(dataclasses.asdict(error) for error in errors)
