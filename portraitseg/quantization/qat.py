@@ -123,11 +123,12 @@ def _int8_form(model: keras.Model, card: Card) -> tuple[keras.Model, Card]:
     net, card = deploy.to_deploy(model, card)
     net, card = to_byte_input(to_int8_graph(net), card)
     graph = Graph(net)
-    for step in graph.find(BilinearTranspose):
+    fixed = list(graph.find(BilinearTranspose))
+    for step in fixed:
         factor, channels = step.layer.factor, graph.shapes[step.name][-1]
         kernel = np.repeat(bilinear_kernel(factor)[..., None], channels, axis=-1)
         graph.replace(step, Step(DepthwiseConv2DTranspose(factor, name=step.name), step.inputs, [kernel]))
-    return graph.build(), card
+    return graph.build() if fixed else net, card
 
 
 def _structure(card: Card) -> keras.Model:
