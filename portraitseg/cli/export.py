@@ -52,9 +52,9 @@ class Config:
     """Folder or CSV to calibrate on, its validation part to compare on (default: the training set that the card names)."""
     val: Path | None = None
     """Folder or CSV to compare on (default: the validation part of the data)."""
-    calibration: Literal["minmax", "moving-average", "percentile", "mse", "entropy"] = "moving-average"
-    """What an int8 tensor's range holds. minmax: every value met; moving-average: of each picture's extremes; percentile: 99.99% of the
-    values; mse: what gives the least squared error; entropy: what keeps most of the distribution (Kullback-Leibler)."""
+    calibration: Literal["minmax", "moving-average", "percentile", "mse", "entropy"] = "percentile"
+    """What an int8 tensor's range holds. percentile: 99.99% of the values; minmax: all; moving-average: averages of each picture's extremes;
+    mse: what gives the least squared error; entropy: what keeps most of the distribution (Kullback-Leibler)."""
     equalise: Literal["auto", "on", "off"] = "auto"
     """Cross-layer equalisation: even out the weights of consecutive layers before int8; the function stays the same. auto: where int8 loses
     more than 0.5 points of IoU, and if it helps."""

@@ -1,6 +1,7 @@
 """The export command from checkpoint to file, on a net of four layers and pictures of 48 px."""
 
 import json
+import shutil
 import sys
 import zipfile
 from dataclasses import replace
@@ -14,9 +15,10 @@ from tf_keras import layers
 
 from portraitseg import archs, checkpoint, tflite_metadata
 from portraitseg.archs import ArchSpec
+from portraitseg.benchmark import Settings
 from portraitseg.card import EMBEDDED, QUANTS, Card, card_path
 from portraitseg.cli import main
-from portraitseg.export import parity
+from portraitseg.export import parity, remedies
 from portraitseg.export.parity import Tolerance
 from portraitseg.runtime import open_artifact
 
@@ -99,7 +101,7 @@ def test_int8_end_to_end(saved: Path, data: Path, capsys: pytest.CaptureFixture[
     assert (card.quant, card.io, card.output, card.licence, card.data) == ("int8", "uint8", "prob", "CC0", ("discs",))
     assert card.calibration == {
         "data": "discs", "pictures": 16, "seed": 0,
-        "method": "moving-average", "equalise": False, "bias_correction": False, "keep_float": [],
+        "method": "percentile", "equalise": False, "bias_correction": False, "keep_float": [],
     }  # fmt: skip
     assert card.training == {"data": "discs", "val": None, "seed": 0, "pretrained": "weights.h5", "lr": 0.002}
     assert card.metrics["miou"] == 91.5
@@ -233,6 +235,11 @@ def test_the_checkpoints_own_card_is_never_overwritten(saved: Path, capsys: pyte
     ("options", "message"),
     [
         (["--quant", "fp16", "--io", "uint8"], "--io uint8 needs --quant int8"),
+        (["--quant", "int8", "--io", "int16"], "int16"),
+        (["--quant", "int16x8", "--io", "uint8"], "--io uint8 needs --quant int8; a int16x8 file has float or int16 input and output"),
+        (["--quant", "fp32", "--calibration", "mse"], "--calibration needs --quant int8 of a .tflite file, got fp32"),
+        (["--quant", "int16x8", "--keep-float", "stem"], "--keep-float needs --quant int8 of a .tflite file, got int16x8"),
+        (["--keep-float", "stm"], "no layer stm to keep float; those of the deploy graph are"),
         (["--pictures", "0"], "--pictures and --held-out must be at least 1, got 0 and 50"),
         (["--held-out", "-1"], "must be at least 1, got 128 and -1"),
         (["--allow-drop", "-1"], "--allow-drop is in points of IoU, 0 to 100, got -1.0"),
@@ -284,3 +291,85 @@ def test_without_tensorflow_the_pip_line_is_given(saved: Path, monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     assert _export(saved) == 2
     assert 'pip install -c constraints.txt -e ".[train]"' in capsys.readouterr().err
+
+
+def test_how_it_was_calibrated_is_recorded(saved: Path) -> None:
+    options = ("--calibration", "mse", "--equalise", "on", "--bias-correction", "on", "--pictures", 8, "--seed", 3)
+    assert _export(saved, *options, "--held-out", 4) == 0
+    assert Card.load(saved.parent / f"{NAME}-int8.json").calibration == {
+        "data": "discs", "pictures": 8, "seed": 3, "method": "mse", "equalise": True, "bias_correction": True, "keep_float": [],
+    }  # fmt: skip
+
+
+def test_int16_activations(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _export(saved, "--quant", "int16x8", "--held-out", 4) == 0
+    assert "no delegate takes int16 activations" in capsys.readouterr().out
+    assert Card.load(saved.parent / f"{NAME}-int16x8.json").io == "float32"
+    assert _export(saved, "--quant", "int16x8", "--io", "int16", "--held-out", 4, "--force") == 0
+    card = Card.load(saved.parent / f"{NAME}-int16x8.json")
+    assert (card.io, card.calibration["method"]) == ("int16", "minmax")
+    assert 0 < card.metrics["parity_mean_abs"] < 0.01
+
+
+def test_what_a_float_layer_costs_is_measured(saved: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("portraitseg.cli.cost.RUNS", Settings(threads=1, warmups=0, runs=1))
+    assert _export(saved, "--keep-float", "relu", "--held-out", 4, "--pictures", 8) == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.split()[:2] == ["IoU", "drop"])
+    whole, kept = (line.split() for line in lines[start + 1 : start + 3])
+    assert whole[:2] == ["all", "int8"]
+    assert kept[:4] == ["with", "layers", "in", "float"]
+    assert float(kept[-3].replace(",", "")) >= float(whole[-3].replace(",", "")) > 1  # KB
+    assert min(float(whole[-2]), float(kept[-2])) > 0  # ms
+    assert Card.load(saved.parent / f"{NAME}-int8.json").calibration["keep_float"] == ["relu"]
+    details = open_artifact(saved.parent / f"{NAME}-int8.tflite").engine.interpreter.get_tensor_details()
+    assert any(detail["dtype"] == np.float32 and "relu" in detail["name"] for detail in details)
+
+
+def test_masks_cannot_calibrate(saved: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for part in ("train", "val"):
+        (data / part / "images").rename(data / part / "pictures")
+        (data / part / "masks").rename(data / part / "images")
+        (data / part / "pictures").rename(data / part / "masks")
+    assert _export(saved) == 2
+    assert "these are masks; give photographs like those that the net was trained on" in capsys.readouterr().err
+    assert _files(saved) == {"best.h5", "best.json"}
+
+
+def test_pictures_unlike_the_training_set_cannot_calibrate(saved: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bright = data.with_name("bright")
+    shutil.copytree(data, bright)
+    for path in bright.rglob("images/*.png"):
+        cv2.imwrite(str(path), 180 + cv2.imread(str(path)) // 4)
+    assert _export(saved, "--data", bright) == 2
+    err = capsys.readouterr().err
+    assert "unlike the training set: red is 2" in err
+    assert "or mix some of them in" in err
+
+
+def _parity(drop: float) -> parity.Parity:
+    return parity.Parity(pictures=4, mean_abs=0.01, worst_abs=0.02, worst_name="p", iou_reference=90, iou_artifact=90 - drop, spread=0.4)
+
+
+@pytest.mark.parametrize(
+    ("drops", "kept", "calls"),
+    [((0.4, 0, 0), 0, [0]), ((0.8, 0.3, 0.6), 1, [0, 1, 2, 1]), ((0.8, 0.6, 0.3), 2, [0, 1, 2]), ((0.8, 0.9, 0.9), 0, [0, 1, 2, 0])],
+)
+def test_remedies_are_tried_where_int8_loses_more_than_half_a_point(drops: tuple[float, ...], kept: int, calls: list[int]) -> None:
+    start = remedies.first("percentile")
+    recipes = [start, *remedies.later(start)]
+    assert [(recipe.bias_correction, recipe.equalise) for recipe in recipes] == [(False, False), (True, False), (True, True)]
+    made: list[int] = []
+
+    def attempt(recipe: object) -> parity.Parity:
+        made.append(recipes.index(recipe))
+        return _parity(drops[made[-1]])
+
+    recipe, result = remedies.best(start, recipes[1:], attempt)
+    assert (recipe, round(result.iou_drop, 6), made) == (recipes[kept], drops[kept], calls)
+
+
+def test_a_remedy_that_is_off_is_not_tried() -> None:
+    start = remedies.first("mse", equalise="off", bias_correction="on")
+    assert start.bias_correction
+    assert remedies.later(start, equalise="off", bias_correction="on") == []

@@ -22,8 +22,8 @@ IO = {"uint8": tf.uint8, "int8": tf.int8, "int16": tf.int16, "float": tf.float32
 class Recipe:
     """How a float file becomes int8."""
 
-    method: str = "minmax"
-    """Of `thresholds.METHODS`."""
+    method: str = "percentile"
+    """Of `thresholds.METHODS`; the default lost least in `benchmarks/ptq.py`."""
     equalise: bool = False
     bias_correction: bool = False
     keep_float: tuple[str, ...] = ()
@@ -102,6 +102,6 @@ def layer_tensors(content: bytes, layers: Sequence[str]) -> list[str]:
     names = [flat.name(int(index)) for operator in flat.graph.operators for index in operator.outputs]
     found = {layer: [name for name in names if layer in layers_of(name)] for layer in layers}
     if missing := [layer for layer, matches in found.items() if not matches]:
-        known = ", ".join(sorted({part for name in names for part in layers_of(name)[:1]}))
+        known = ", ".join(sorted({layers_of(name)[0] for name in names if "/" in name}))
         raise InputError(f"no layer {', '.join(missing)} to keep float; those of the deploy graph are {known}")
     return [name for matches in found.values() for name in matches]
