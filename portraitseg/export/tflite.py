@@ -68,6 +68,10 @@ def check_int8(report: Report, card: Card, *, io: str, kept: bool = False) -> No
         )
     if io == "float":
         return
+    if kept and report.input.dtype == "float32":
+        raise InputError(
+            "a layer that takes the picture itself is to stay float, so bytes cannot go in; leave it out or export with --io float"
+        )
     offset = -128 if io == "int8" else 0
     expected = byte_quantization(card.input)
     found = report.input

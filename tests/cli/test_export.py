@@ -239,6 +239,7 @@ def test_the_checkpoints_own_card_is_never_overwritten(saved: Path, capsys: pyte
         (["--quant", "int16x8", "--io", "uint8"], "--io uint8 needs --quant int8; a int16x8 file has float or int16 input and output"),
         (["--quant", "fp32", "--calibration", "mse"], "--calibration needs --quant int8 of a .tflite file, got fp32"),
         (["--quant", "int16x8", "--keep-float", "stem"], "--keep-float needs --quant int8 of a .tflite file, got int16x8"),
+        (["--keep-float", "stem"], "a layer that takes the picture itself is to stay float, so bytes cannot go in; leave it out or"),
         (["--keep-float", "stm"], "no layer stm to keep float; those of the deploy graph are"),
         (["--pictures", "0"], "--pictures and --held-out must be at least 1, got 0 and 50"),
         (["--held-out", "-1"], "must be at least 1, got 128 and -1"),
@@ -313,7 +314,7 @@ def test_int16_activations(saved: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_what_a_float_layer_costs_is_measured(saved: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("portraitseg.cli.cost.RUNS", Settings(threads=1, warmups=0, runs=1))
-    assert _export(saved, "--keep-float", "relu", "--held-out", 4, "--pictures", 8) == 0
+    assert _export(saved, "--keep-float", "head_conv_four", "--held-out", 4, "--pictures", 8) == 0
     lines = capsys.readouterr().out.splitlines()
     start = next(number for number, line in enumerate(lines) if line.split()[:2] == ["IoU", "drop"])
     whole, kept = (line.split() for line in lines[start + 1 : start + 3])
@@ -321,9 +322,9 @@ def test_what_a_float_layer_costs_is_measured(saved: Path, monkeypatch: pytest.M
     assert kept[:4] == ["with", "layers", "in", "float"]
     assert float(kept[-3].replace(",", "")) >= float(whole[-3].replace(",", "")) > 1  # KB
     assert min(float(whole[-2]), float(kept[-2])) > 0  # ms
-    assert Card.load(saved.parent / f"{NAME}-int8.json").calibration["keep_float"] == ["relu"]
+    assert Card.load(saved.parent / f"{NAME}-int8.json").calibration["keep_float"] == ["head_conv_four"]
     details = open_artifact(saved.parent / f"{NAME}-int8.tflite").engine.interpreter.get_tensor_details()
-    assert any(detail["dtype"] == np.float32 and "relu" in detail["name"] for detail in details)
+    assert any(detail["dtype"] == np.float32 and "head_conv_four" in detail["name"] for detail in details)
 
 
 def test_masks_cannot_calibrate(saved: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
