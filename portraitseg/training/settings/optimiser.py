@@ -28,7 +28,7 @@ class OptimiserSettings:
     """Momentum of sgd, beta 1 of adam and adamw."""
     weight_decay: float = 0.0
     """Pull of the weights to 0, but not of batch norm and biases; as in PyTorch, for adam and sgd part of the gradient, for adamw not."""
-    clip_norm: float = 0.0
+    clip_norm: float = 1.0
     """Largest norm of all gradients together; longer ones are shortened to it (0: as they are)."""
     ema: float = 0.0
     """Decay of an average of the weights, which is what is validated and saved, such as 0.999 (0: none)."""
