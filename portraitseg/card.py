@@ -165,7 +165,7 @@ def _three(values: Any) -> tuple[float, float, float]:
 def _checked(card: Card) -> Card:
     """The card, if every field has a value that a card can have; else a ValueError or TypeError says which has not."""
     fine = {
-        "wm": math.isfinite(card.wm) and 0 < card.wm <= 100,
+        "wm": 0 < card.wm <= 4,
         "size": all(0 < side <= 2**15 for side in card.size),
         "input": all(map(math.isfinite, card.input.mean + card.input.std)) and all(card.input.std) and card.input.order in ("rgb", "bgr"),
         "channels": card.channels in (3, 4),

@@ -3,18 +3,20 @@
 from pathlib import Path
 
 from portraitseg import elsewhere
+from portraitseg.errors import InputError
+from portraitseg.runtime.tflite import check_identifier
 
 CHILDREN = {
     "tflite": """
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
-for options in ({}, {"experimental_op_resolver_type": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}):
-    try:
-        interpreter = Interpreter(sys.argv[1], num_threads=1, **options)
-        interpreter.allocate_tensors()
-        interpreter.invoke()
-        break
-    except (RuntimeError, ValueError) as error:
-        print(error)
+def run(**options):
+    interpreter = Interpreter(sys.argv[1], num_threads=1, **options)
+    interpreter.allocate_tensors()
+    interpreter.invoke()
+try:
+    run()
+except (RuntimeError, ValueError):
+    run(experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
 """,
     "mediapipe": """
 import numpy
@@ -24,14 +26,19 @@ options = vision.ImageSegmenterOptions(base_options=BaseOptions(model_asset_path
 vision.ImageSegmenter.create_from_options(options).segment(Image(ImageFormat.SRGB, numpy.zeros((64, 64, 3), numpy.uint8)))
 """,
 }
-"""Module of this package that opens the file -> what is done to try it. An exception is no matter: it will be raised here too."""
+"""Module of this package that opens the file -> what is done to try it."""
 
 
 def check(path: Path, module: str) -> None:
     """Open `path` and run it once elsewhere, if `module` is one of `CHILDREN`; takes about 0.4 s.
 
     Raises:
-        InputError: the process crashed, or was not done in time.
+        InputError: the file cannot be opened or run there, where memory is limited; the process crashed, or was not done in time.
     """
-    if module in CHILDREN:
-        elsewhere.run(CHILDREN[module], path)
+    if module == "tflite":
+        check_identifier(path)  # which says it better than the library
+    complaint = elsewhere.run(CHILDREN[module], path) if module in CHILDREN else None
+    if complaint and not complaint.startswith("ModuleNotFoundError"):  # the library itself is missing, which is said elsewhere
+        raise InputError(
+            f"cannot open {path}: {complaint}; copy it again, export again, or give the file from before the Edge TPU's compiler"
+        )
