@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from portraitseg.quantization.debugger import LayerError
 
 WORST = 5
+MOST = 70
+"""dB where the plot ends; layers that only move numbers are without error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +73,7 @@ def run(config: Config) -> int:
     _write(config.out.with_suffix(".csv"), errors)
     plot(errors, debugger.worst(errors, WORST), config.out)
     print(f"\nplot    {config.out}\nfigures {config.out.with_suffix('.csv')}")
-    names = " ".join(error.layer for error in debugger.worst(errors, 2))
+    names = " ".join(error.layer for error in debugger.worst(errors[1:], 2))  # the first takes the picture's bytes, so it cannot
     origin = config.floating if config.floating.suffix == ".h5" else "CHECKPOINT"
     print(f"remedy  export.py {origin} --keep-float {names}: leaves these layers float, and prints what that costs")
     return 0
@@ -101,6 +103,7 @@ def plot(errors: "Sequence[LayerError]", worst: "Sequence[LayerError]", path: Pa
     for number in places:
         axes.get_xticklabels()[number].set_color("tab:red")
     axes.set_ylabel("SQNR of int8 against float (dB)")
+    axes.set_ylim(top=MOST)
     axes.grid(alpha=0.3)
     axes.legend()
     with atomic(path) as temporary:
