@@ -48,6 +48,7 @@ def settings_for(config: TrainConfig, path: Path) -> TrainConfig:
     Raises:
         InputError: the settings ask for another net, for epochs of another kind, or for several devices; or there is no checkpoint.
     """
+    config.check_qat()
     card = checkpoint.read_card(path)
     net: dict[str, Any] = {"arch": card.arch, "wm": card.wm, "size": card.size[0], "channels": card.channels, "classes": card.classes}
     net |= card.options
