@@ -100,7 +100,7 @@ def format_table(rows: Sequence[Row]) -> str:
 def _cell(value: str | int | float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+    return f"{round(value, 2) + 0.0:.2f}" if isinstance(value, float) else str(value)  # + 0.0: no -0.00
 
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:
