@@ -117,6 +117,8 @@ def foreign_card(path: Path, *, input_range: str, order: str = "rgb", output: st
 
 def _module(path: Path, name: str | None = None) -> str:
     """The module that opens `path`: the one that was chosen, else by the suffix."""
+    if kind(path) == BUNDLE:
+        raise InputError(f"{path} is a bundle, which brings its card; leave the input range out, or unzip it and give the file in it")
     if name is None:
         return ENGINES[kind(path)]
     if CHOICES.get(name) != kind(path):

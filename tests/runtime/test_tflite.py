@@ -197,7 +197,7 @@ def test_wrong_paths_and_numbers_are_refused(folder, tmp_path):
     (tmp_path / "net.pt").write_bytes(b"x")
     (tmp_path / "empty.tflite").write_bytes(b"")
     for path, message in (
-        (tmp_path / "net.pt", r"must be \.tflite, .* a folder or \.h5, got '\.pt'"),
+        (tmp_path / "net.pt", r"must be \.tflite, .* a folder, \.h5 or \.zip, got '\.pt'"),
         (tmp_path / "none.tflite", "no model file"),
         (tmp_path / "empty.tflite", "TFL3"),
     ):
