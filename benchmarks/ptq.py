@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import tyro
 from tqdm import tqdm
 
-from portraitseg.benchmark import Row, Settings, accuracy, measure
+from portraitseg.benchmark import Row, Settings, accuracy, device_name, measure
 from portraitseg.card import Card, card_path
 from portraitseg.data.sources import Dataset, open_data
 from portraitseg.files import atomic
@@ -179,8 +179,10 @@ def _write(config: Config, lines: list[Line]) -> None:
     rows = [[str(getattr(line, name)) for name in names] for line in lines]
     table = ["| " + " | ".join(row) + " |" for row in (names, ["---"] * len(names), *rows)]
     print("\n".join(table), flush=True)
+    measured = f"Device: {device_name()}, one thread, medians of {config.runs} runs."
+    head = f"{measured} {config.pictures} pictures to calibrate on, seed {config.seed}."
     with atomic(config.out) as temporary:
-        temporary.write_text("\n".join(table) + "\n", encoding="utf-8")
+        temporary.write_text("\n".join([head, "", *table]) + "\n", encoding="utf-8")
     with atomic(config.out.with_suffix(".csv")) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([names, *rows])
 
