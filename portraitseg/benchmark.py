@@ -125,6 +125,8 @@ def check(models: Sequence[Path], settings: Settings) -> None:
     if not models:
         raise InputError("no model to measure; give one or more files, e.g. models/*.tflite")
     for path in models:
+        if path.suffix.lower() == ".zip":
+            raise InputError(f"cannot measure the bundle {path} itself; unzip it and give the file in it")
         open_artifact(path, threads=settings.threads, card=find_card(path, settings), weight_cache=settings.cache)
 
 

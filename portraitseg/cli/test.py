@@ -37,7 +37,8 @@ class Config:
     photo: Annotated[Path, tyro.conf.Positional] = SAMPLE
     """A photo or a folder of photos (not searched in depth)."""
     model: Path = DEFAULT_MODEL
-    """An artifact of any format or a checkpoint (.h5), with its card beside it: .tflite, .onnx, .xml (OpenVINO), .pb, a SavedModel."""
+    """An artifact of any format or a checkpoint (.h5), with its card beside it: .tflite, .onnx, .xml (OpenVINO), .pb, a SavedModel;
+    or a bundle (.zip)."""
     background: str = "white"
     """What stands behind the person in the composite: a colour (a name, '#rrggbb' or 'r,g,b'), "blur" (the photo's own background,
     blurred) or a picture, cropped to cover the photo; a picture that is named like a colour is given as ./red."""
@@ -47,6 +48,8 @@ class Config:
     """Of the CPU, for the net itself."""
     input_range: str = ""
     """For an artifact without a card: what 0 to 255 is scaled to, one of 0..1, -1..1, 0..255 and imagenet."""
+    engine: str = ""
+    """Run the file by another library than its suffix says: mediapipe, for a .tflite of `export.py --format mediapipe`."""
     weight_cache: str = ""
     """For a .tflite: a folder where XNNPACK keeps packed weights, so that later starts need not pack them again."""
     force: bool = False
@@ -72,7 +75,7 @@ def run(config: Config) -> int:
     foreign = config.input_range and not has_card(config.model)
     card = foreign_card(config.model, input_range=config.input_range) if foreign else None
     cache = Path(config.weight_cache) if config.weight_cache else None
-    runtime = open_artifact(config.model, threads=config.threads, card=card, weight_cache=cache)
+    runtime = open_artifact(config.model, threads=config.threads, card=card, engine=config.engine or None, weight_cache=cache)
     if config.photo.is_dir():
         return _run_folder(jobs, runtime, background, config.out)
     job = jobs[0]

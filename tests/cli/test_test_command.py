@@ -180,3 +180,9 @@ def test_errors_are_one_line_and_name_the_remedy(
     assert error.count("\n") == 1
     assert all(word in error for word in words)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_engine_that_is_none_or_not_installed(tmp_path, capsys):
+    for engine, message in (("nothing", "there is mediapipe for .tflite"), ("mediapipe", "cannot be installed beside")):
+        assert main("test", ["--engine", engine, "--out", str(tmp_path / engine)]) == 2
+        assert message in capsys.readouterr().err
