@@ -14,7 +14,7 @@ from portraitseg.quantization.calibration import CalibrationSet
 from portraitseg.quiet import quiet
 
 OPSET = 18
-"""The lowest that has all that our nets need in one operation each; onnxruntime knows it from 1.14 on, OpenVINO from 2023."""
+"""Of ONNX 1.13; onnxruntime reads it from 1.14 on (https://onnxruntime.ai/docs/reference/compatibility.html)."""
 
 
 def write(model: keras.Model, path: Path, *, layout: str = "nhwc", calibration: CalibrationSet | None = None) -> None:
