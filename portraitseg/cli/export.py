@@ -311,6 +311,8 @@ def _data_name(config: Config, card: Card) -> str:
 
 
 def _without_folder(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_folder(item) for item in value]
     return Path(value).name if isinstance(value, str) and ("/" in value or "\\" in value) else value
 
 

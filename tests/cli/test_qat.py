@@ -1,5 +1,6 @@
 """Quantization-aware training from the command line: from a checkpoint, as a last phase, and the int8 file at the end."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def tiny_arch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def saved(*, learned: bool) -> str:
-    card = archs.new_card("tiny", size=32)
+    card = replace(archs.new_card("tiny", size=32), training={"qat": ["/home/somebody/net.h5"]})
     net = archs.build(card), card
     checkpoint.save(*(qat.prepare(*net, Synthetic(2, seed=0, size=32), [0, 1]) if learned else net), Path("net.h5"))
     return "net.h5"
@@ -52,11 +53,13 @@ def test_a_run_and_its_int8_file(last_phase: bool, capsys: pytest.CaptureFixture
 
 def test_export_takes_the_ranges_that_were_learned(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("portraitseg.export.parity.MIN_SPREAD", 0.0)  # an untrained net's prob may be constant
-    assert main("export", [saved(learned=True), "--held-out", "2", "--allow-drop", "100"]) == 0
-    printed = capsys.readouterr().out
-    assert "calibrating" not in printed
+    start = saved(learned=True)
+    capsys.readouterr()
+    assert main("export", [start, "--held-out", "2", "--allow-drop", "100"]) == 0
+    assert "calibrating" not in capsys.readouterr().err
     file = Path("tiny-wm100-32-int8.tflite")
     card = Card.load(file.with_suffix(".json"))
+    assert card.training["qat"] == ["net.h5"]  # no path of this machine
     assert (card.quant, card.io, card.output, card.calibration["method"]) == ("int8", "uint8", "prob", "qat")
     assert tflite_report.inspect(file.read_bytes()).float_tensors == ()
     assert main("test", ["--model", str(file)]) == 0  # the bundled photo
