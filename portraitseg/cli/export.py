@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from portraitseg import parts
-from portraitseg.card import EMBEDDED, Card, card_path
+from portraitseg.card import Card, card_path
 from portraitseg.errors import InputError
 from portraitseg.export.formats import FORMATS, WRITERS, check, write
 from portraitseg.files import refuse_existing
@@ -126,9 +126,7 @@ def run(config: Config) -> int:
         if not _accepted(config, parity, path):
             return 1
         card = _with_parity(config, card, parity)
-        if config.format not in WRITERS:
-            file.write_bytes(_with_metadata(config, file.read_bytes(), card))
-        _write(path, file, card)
+        _write(config, path, file, card)
     return 0
 
 
@@ -153,8 +151,7 @@ def _run_learned(config: Config, model: "keras.Model", trained: Card, path: Path
         if not _accepted(config, parity, path):
             return 1
         card = _with_parity(config, card, parity)
-        file.write_bytes(_with_metadata(config, content, card))
-        _write(path, file, card)
+        _write(config, path, file, card)
     return 0
 
 
@@ -398,19 +395,13 @@ def _with_parity(config: Config, card: Card, result: "Parity") -> Card:
     return replace(card, metrics={**card.metrics, **figures})
 
 
-def _with_metadata(config: Config, content: bytes, card: Card) -> bytes:
-    """The file as it ships: its card is inside too and, for MediaPipe, what that wants to know."""
-    from portraitseg import tflite_metadata
-    from portraitseg.export import mediapipe
-
-    blocks = {EMBEDDED: card.embedded()}
-    return mediapipe.with_metadata(content, card, blocks) if config.format == "mediapipe" else tflite_metadata.add(content, blocks)
-
-
-def _write(path: Path, file: Path, card: Card) -> None:
-    """Put the file in its place, its card beside it, once it has opened."""
+def _write(config: Config, path: Path, file: Path, card: Card) -> None:
+    """Put the file in its place, its card beside it and inside, once it has opened."""
+    from portraitseg.export import metadata
     from portraitseg.runtime import open_artifact
 
+    if config.format in metadata.FORMATS:
+        file.write_bytes(metadata.embed(file.read_bytes(), config.format, card))
     card = replace(card, sha256=parts.sha256(file))
     open_artifact(file, card=card, threads=os.cpu_count() or 1)
     card.save(card_path(path))

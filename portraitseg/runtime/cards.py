@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from portraitseg import tflite_metadata
+from portraitseg import onnx_metadata, tflite_metadata
 from portraitseg.card import EMBEDDED, MAX_BYTES, Card, card_path
 from portraitseg.errors import InputError
 from portraitseg.parts import sha256
@@ -48,15 +48,16 @@ def required(card: Card | None, path: Path) -> Card:
 
 
 def inside(path: Path) -> Card | None:
-    """The card that a .tflite carries in its metadata; None where there is none.
+    """The card that a .tflite or .onnx carries in its metadata; None where there is none.
 
     Raises:
         InputError: the file or the card in it cannot be read.
     """
-    if path.suffix.lower() != ".tflite":
+    read = {".tflite": tflite_metadata.read, ".onnx": onnx_metadata.read}.get(path.suffix.lower())
+    if read is None:
         return None
     try:
-        block = tflite_metadata.read(path.read_bytes(), EMBEDDED, most=MAX_BYTES + 1)
+        block = read(path.read_bytes(), EMBEDDED, most=MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; give a file that export.py wrote") from error
     return None if block is None else Card.parse(block, f"inside {path}")

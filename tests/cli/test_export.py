@@ -151,6 +151,18 @@ def test_for_mediapipe(saved: Path, quant: str) -> None:
         assert archive.read("labels.txt") == b"person\n"
 
 
+def test_an_onnx_file_has_its_card_inside_too(saved: Path, data: Path) -> None:
+    assert _export(saved, "--format", "onnx", "--held-out", 4) == 0
+    path = saved.parent / f"{NAME}-fp32.onnx"
+    picture = cv2.imread(str(data / "val" / "images" / "val03.png"))
+    beside = open_artifact(path)(picture)
+    card = Card.load(card_path(path))
+    card_path(path).unlink()
+    alone = open_artifact(path)
+    assert alone.card == replace(card, sha256="")
+    np.testing.assert_array_equal(alone(picture), beside)
+
+
 def test_what_mediapipe_refuses_is_refused_before_the_work(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _export(saved, "--io", "int8", "--format", "mediapipe") == 2
     assert "refuses int8 input and output; leave --io out" in capsys.readouterr().err
