@@ -41,6 +41,7 @@ def test_activations_are_parted_from_transposed_convolutions_bit_for_bit(make: o
     assert found.std() > 5
     np.testing.assert_array_equal(found, _run(before.content, x))
     assert delegates.examine("edgetpu", after).whole
+    assert [delegates.examine("nnapi", graph).whole for graph in (before, after)] == [False, True]
     assert lines[0].startswith("Edge TPU")
 
 

@@ -175,7 +175,7 @@ RULES = (
 INSTEAD = {
     "HARD_SWISH": "an encoder with ReLU6: --arch munet_mnv2, or --encoder mobilenet_v3_small, not _full",
     "LEAKY_RELU": "ReLU, or PReLU with slopes shared over the picture (slim_net: --act prelu)",
-    "DEPTH_TO_SPACE": "export with --target edgetpu, which makes transposed convolutions of it",
+    "DEPTH_TO_SPACE": "export with --target edgetpu, which leaves transposed convolutions as they are",
     "DEQUANTIZE": BYTES_ALONE,
     "GELU": "ReLU6",
     "ELU": "ReLU6",

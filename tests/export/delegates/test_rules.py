@@ -1,10 +1,13 @@
 """Verdicts on graphs that are known to be taken or refused, each with what made it known."""
 
 import dataclasses
+import re
+from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
 
+from portraitseg.archs import ARCHS
 from portraitseg.errors import InputError
 from portraitseg.export import delegates
 from portraitseg.export.delegates import hexagon, nnapi
@@ -194,6 +197,12 @@ def test_ops_of_a_damaged_file_without_their_tensors_are_left() -> None:
         for kind in delegate.ops - {EDGETPU_OP}:
             op = Op(index=0, name=kind, version=1, inputs=(), outputs=())
             assert len(delegates.examine(name, Graph((op,), b"")).lines()) >= 1
+
+
+def test_the_guide_says_of_every_arch_what_it_gets() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "delegates.md").read_text(encoding="utf-8")
+    table = guide.partition("<!-- python benchmarks/delegates_table.py -->")[2]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(ARCHS)
 
 
 def test_unknown_delegates_are_refused() -> None:
