@@ -80,9 +80,11 @@ def _text(config: Config, graph: "Graph", reports: dict[str, "Report"], log: "Lo
         lines.append(f"{folded} more only unpack weights, once, when the file is opened")
     if graph.subgraphs > 1:
         lines.append(f"{graph.subgraphs - 1} further graphs, which control flow calls, are not looked at")
-    for report in reports.values():
+    for name, report in reports.items():
         lines += ["", *report.lines()]
-    return lines if log is None else [*lines, *(f"  {line}" for line in edgetpu_compiler.compare(log, reports["edgetpu"]))]
+        if name == "edgetpu" and log is not None:
+            lines += [f"  {line}" for line in edgetpu_compiler.compare(log, report)]
+    return lines
 
 
 def _json(config: Config, graph: "Graph", reports: dict[str, "Report"], log: "Log | None") -> str:

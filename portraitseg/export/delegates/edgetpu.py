@@ -141,6 +141,12 @@ def _large_deconv(op: Op) -> str:
     return f"gives a picture of {_side(op)} px; in a U-Net of 512 px some such were not mapped" if _side(op) > DECONV_SIZE else ""
 
 
+def _small_kernel(op: Op) -> str:
+    kernel, stride = (op.inputs[1].shape[1:3] if op.inputs[1] else ()), (op.option("strideH", 1), op.option("strideW", 1))
+    smaller = any(side < step for side, step in zip(kernel, stride, strict=True))
+    return f"its kernel {list(kernel)} is smaller than its stride {list(stride)}; such a one crashed a compiler of 2020" if smaller else ""
+
+
 BYTES_ALONE = "export with --quant int8 and --io uint8 (the default)"
 SMALLER = "build the net for a smaller picture (--size), or enlarge by transposed convolutions (--resize transpose, --decoder deconv)"
 
@@ -169,6 +175,7 @@ RULES = (
     Rule(ops=("STRIDED_SLICE",), wrong=_strided, change="slice with steps of 1", source=AXIS),
     Rule(ops=("TRANSPOSE_CONV",), wrong=_version, change="export with --target edgetpu, which parts the activation from it",
          source=f"{ISSUE}845", whole_file=True),
+    Rule(ops=("TRANSPOSE_CONV",), wrong=_small_kernel, change="a kernel as large as the stride", source=f"{ISSUE}64", certain=False),
     Rule(ops=("TRANSPOSE_CONV",), wrong=_large_deconv, change="build the net for a smaller picture (--size)", source=f"{ISSUE}686",
          certain=False),
 )  # fmt: skip

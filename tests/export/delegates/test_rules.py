@@ -92,6 +92,20 @@ def test_resizes_are_mapped_refused_or_unknown_by_their_size(side: int, taken: b
     assert (report.whole, bool(report.unknown)) == {True: (True, False), None: (True, True), False: (False, False)}[taken]
 
 
+def test_a_transposed_convolution_with_a_kernel_below_its_stride_is_unknown() -> None:
+    """google-coral/edgetpu#64: kernel 1x1, stride 2, "Internal compiler error"."""
+    op = next(op for op in graphs.graph(graphs.enlarged).ops if op.name == "TRANSPOSE_CONV")
+    weights = op.inputs[1]
+    assert weights
+    assert weights.shape == (4, 2, 2, 4)
+    assert verdict(op, delegates.RULES["edgetpu"](30)) is None
+    small = dataclasses.replace(op, inputs=(op.inputs[0], dataclasses.replace(weights, shape=(4, 1, 1, 4)), *op.inputs[2:]))
+    found = verdict(small, delegates.RULES["edgetpu"](30))
+    assert found
+    assert not found.certain
+    assert "smaller than its stride" in found.reason
+
+
 def _resized(op: Op, side: int) -> Op:
     return dataclasses.replace(op, outputs=(dataclasses.replace(op.outputs[0], shape=(1, side, side, 4)),))
 
