@@ -195,6 +195,14 @@ def test_ranges_start_from_the_calibration_pictures() -> None:
     assert relu6.lows[0].numpy() == 0
 
 
+def test_the_net_sees_every_byte_as_the_file_does() -> None:
+    """[-1,1] has its 0 between the bytes 127 and 128, the file at 128."""
+    _, net, card = _prepared(_card("convolutions"))
+    picture = np.resize(np.arange(256, dtype=np.uint8)[:, None], (SIZE, SIZE, 3))
+    seen = keras.Model(net.input, net.get_layer("range_image").output)(to_input(picture, card)[None])
+    np.testing.assert_allclose(seen[0], (picture.astype(np.float64) - 128) / 127.5, atol=1e-5)
+
+
 def test_ranges_follow_the_batches_until_they_are_frozen() -> None:
     _, net, card = _prepared(_card("convolutions"))
     ranges = [layer for layer in _ranges(net) if layer.weights]
