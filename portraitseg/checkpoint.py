@@ -2,9 +2,9 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import h5py
-import numpy as np
 import numpy.typing as npt
 import tf_keras as keras
 
@@ -89,7 +89,7 @@ def _encode(model: keras.Model) -> bytes:
     return buffer.getvalue()
 
 
-def _layer_weights(file: hdf5.Hdf5) -> dict[str, list[npt.NDArray[np.floating]]]:
+def _layer_weights(file: hdf5.Hdf5) -> dict[str, list[npt.NDArray[Any]]]:
     """Arrays by layer name, in the order in which Keras lists them; those that are listed and not there are left out."""
     return {
         group.removeprefix("model_weights/"): [file.arrays[f"{group}/{name}"] for name in names if f"{group}/{name}" in file.arrays]

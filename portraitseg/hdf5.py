@@ -4,6 +4,7 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ def collect(name, item):
     if isinstance(item, h5py.Group):
         if "weight_names" in item.attrs:
             groups[name] = [key.decode() if isinstance(key, bytes) else str(key) for key in item.attrs["weight_names"]]
-    elif item.dtype.kind == "f" and not item.external and not item.is_virtual:
+    elif item.dtype.kind in "fiu" and not item.external and not item.is_virtual:
         total += item.nbytes
         if total > {MOST}:
             raise ValueError(f"its arrays have more than {MOST >> 20} MB")
@@ -44,14 +45,14 @@ with open(sys.argv[2] + "/names.json", "w") as file:
 class Hdf5:
     """What is used of a file; whatever else it holds is not looked at."""
 
-    arrays: dict[str, npt.NDArray[np.floating]]
-    """Path in the file -> array, of all arrays of floats."""
+    arrays: dict[str, npt.NDArray[Any]]
+    """Path in the file -> array, of all arrays of numbers."""
     groups: dict[str, list[str]]
     """Path of a group -> what Keras has listed in it, in the attribute "weight_names": paths from there."""
 
 
 def read(path: Path) -> Hdf5:
-    """Read all arrays of floats; takes about 0.3 s.
+    """Read all arrays of numbers; takes about 0.3 s.
 
     Raises:
         InputError: the file is not whole, not HDF5, too large, or one that the HDF5 library does not survive.
