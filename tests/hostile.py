@@ -17,6 +17,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
+import h5py  # noqa: F401 - so that no fork has to load it
 import numpy as np
 
 from portraitseg import elsewhere, hdf5, image
@@ -146,7 +147,7 @@ def main():
     suffix, folder, count, seed = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     mutate, act = KINDS[suffix]
     good = next(folder.glob(f"*{suffix}"))
-    act(good)  # which also loads the libraries, so that no fork has to
+    act(good)  # which also loads LiteRT, so that no fork has to
     elsewhere.subprocess.run = forked
     counts, harmful, slowest = collections.Counter(), {}, 0.0
     with tempfile.TemporaryDirectory() as work:
