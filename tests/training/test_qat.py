@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tf_keras as keras
 
 from portraitseg import archs, checkpoint, layers
 from portraitseg.archs import ArchSpec
@@ -154,6 +155,18 @@ def test_a_start_from_its_own_kind_is_refused(tmp_path: Path, float_net: Path) -
     QatTrainer(config(float_net, qat_epochs=1), DATASET, tmp_path / "run", score=_nothing).fit()
     with pytest.raises(InputError, match=r"starts from a float checkpoint, but .* is qat"):
         QatTrainer(config(tmp_path / "run" / "best.h5"), DATASET, tmp_path / "again", score=_nothing)
+
+
+def test_half_precision_and_accumulated_batches_leave_the_rounding_in_float32(tmp_path: Path, float_net: Path) -> None:
+    settings = config(float_net, qat_epochs=1, precision="mixed_float16", accumulate=2, batch=2)
+    trainer = QatTrainer(settings, DATASET, tmp_path / "run", score=_nothing)
+    before = trainer.model.get_weights()
+    try:
+        trainer.fit()
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert {layer.compute_dtype for layer in trainer.model.layers} == {"float32"}
+    assert not all(np.array_equal(a, b) for a, b in zip(before, trainer.model.get_weights(), strict=True))
 
 
 def test_what_training_changed_is_in_the_file(tmp_path: Path, float_net: Path) -> None:
