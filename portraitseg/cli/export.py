@@ -53,7 +53,7 @@ class Config:
     val: Path | None = None
     """Folder or CSV to compare on (default: the validation part of the data)."""
     calibration: Literal["minmax", "moving-average", "percentile", "mse", "entropy"] = "percentile"
-    """What an int8 tensor's range holds. percentile: 99.99% of the values; minmax: all; moving-average: averages of each picture's extremes;
+    """What an int8 tensor's range holds. percentile: 99.99% of the values; minmax: all; moving-average: averages of every picture's ends;
     mse: what gives the least squared error; entropy: what keeps most of the distribution (Kullback-Leibler)."""
     equalise: Literal["auto", "on", "off"] = "auto"
     """Cross-layer equalisation: even out the weights of consecutive layers before int8; the function stays the same. auto: where int8 loses
@@ -87,7 +87,6 @@ def run(config: Config) -> int:
     _check(config)
     load_tensorflow()
     from portraitseg import checkpoint
-    from portraitseg.cli import cost
     from portraitseg.rewrite import deploy
 
     model, trained = checkpoint.load(config.checkpoint)
@@ -107,25 +106,17 @@ def run(config: Config) -> int:
         card = _artifact_card(config, card, calibration)
         file = folder / path.name
 
-        def attempt(recipe: "Recipe | None", file: Path = file) -> "Parity":
+        def attempt(recipe: "Recipe | None", file: Path) -> "Parity":
             if config.format in WRITERS:
                 write(config.format, graph, card, file, calibration)
             else:
                 file.write_bytes(_for_target(config, _convert(graph, card, calibration, recipe)))
             return _compare(config, (model, trained), card, dataset, file)
 
-        if _by_recipe(config):
-            recipe, parity = _best(config, attempt)
-            card = replace(card, calibration={**card.calibration, **recipe.as_card()})
-            if recipe.keep_float:
-                whole = folder / "whole.tflite"
-                files = {"all int8": (whole, attempt(replace(recipe, keep_float=()), whole)), "with layers in float": (file, parity)}
-                print(cost.table(card, files))
-        else:
-            parity = attempt(None)
+        made, parity = _made(config, attempt, card, file)
         if not _accepted(config, parity, path):
             return 1
-        card = _with_parity(config, card, parity)
+        card = _with_parity(config, replace(card, calibration={**card.calibration, **made}), parity)
         _write(config, path, file, card)
     return 0
 
@@ -294,12 +285,21 @@ def _recipe_flags(config: Config) -> dict[str, bool]:
     return {f"--{name.replace('_', '-')}": getattr(config, name) != getattr(Config, name) for name in names}
 
 
-def _best(config: Config, attempt: "Callable[[Recipe], Parity]") -> "tuple[Recipe, Parity]":
+def _made(config: Config, attempt: "Callable[[Recipe | None, Path], Parity]", card: Card, file: Path) -> "tuple[dict[str, Any], Parity]":
+    """Make the file, of several that can be tried the best one; what its card says of how, and how it compares."""
+    if not _by_recipe(config):
+        return {}, attempt(None, file)
+    from portraitseg.cli import cost
     from portraitseg.export import remedies
 
     flags = {"equalise": config.equalise, "bias_correction": config.bias_correction}
     start = remedies.first(config.calibration, keep_float=config.keep_float, **flags)
-    return remedies.best(start, remedies.later(start, **flags), attempt)
+    recipe, parity = remedies.best(start, remedies.later(start, **flags), lambda recipe: attempt(recipe, file))
+    if recipe.keep_float:
+        whole = file.with_name("whole.tflite")
+        files = {"all int8": (whole, attempt(replace(recipe, keep_float=()), whole)), "with layers in float": (file, parity)}
+        print(cost.table(card, files))
+    return recipe.as_card(), parity
 
 
 def _data_name(config: Config, card: Card) -> str:
