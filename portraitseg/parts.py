@@ -49,12 +49,22 @@ def move(made: Path, model: Path) -> None:
         InputError: the place cannot be written to.
     """
     if made.is_dir():
-        shutil.rmtree(model, ignore_errors=True)
-        made.replace(model)
+        _replace_folder(made, model)
         return
     for part in reversed(parts(made)):  # the .bin before the .xml that needs it
         with atomic(model.with_suffix(part.suffix)) as temporary:
             part.replace(temporary)
+
+
+def _replace_folder(made: Path, model: Path) -> None:
+    aside = made.with_name(f"{made.name}-before")  # beside the new one, in a folder that goes
+    try:
+        if model.exists():
+            model.replace(aside)
+        made.replace(model)
+    except OSError as error:
+        raise InputError(f"cannot write {model}: {error.strerror}; choose another output") from error
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _sha256(path: Path) -> str:

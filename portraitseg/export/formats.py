@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from portraitseg.errors import InputError
+from portraitseg.errors import InputError, one_line
 
 if TYPE_CHECKING:
     import tf_keras as keras
@@ -67,8 +67,10 @@ def write(name: str, model: "keras.Model", card: "Card", path: Path, calibration
     """
     try:
         WRITERS[name](model, card, path, calibration)
-    except NotImplementedError as error:
-        raise InputError(f"--format {name} cannot hold this net: {error}; export with another --format or --target plain") from error
+    except (NotImplementedError, RuntimeError, ValueError) as error:  # which say the operation and, before it, the layer
+        raise InputError(
+            f"--format {name} cannot hold this net: {one_line(error)}; replace that layer, or choose another --format"
+        ) from error
 
 
 def _onnx(model: "keras.Model", card: "Card", path: Path, calibration: "CalibrationSet | None") -> None:

@@ -28,14 +28,14 @@ def write(model: keras.Model, path: Path, *, layout: str = "nhwc", calibration: 
 
     Raises:
         ImportError: tf2onnx or onnxruntime is not installed.
+        ValueError: the net has an operation that ONNX has not; with the layer's name.
     """
     onnx = require("onnx", extra="onnx")
-    content = _convert(model, layout)
-    onnx.checker.check_model(content, full_check=True)
-    onnx.save(content, path)
+    onnx.save(_convert(model, layout), path)
+    _check(onnx, path)
     if calibration is not None:
         _quantize(path, layout, calibration)
-        onnx.checker.check_model(path, full_check=True)
+        _check(onnx, path)
 
 
 def _convert(model: keras.Model, layout: str) -> Any:
@@ -43,6 +43,14 @@ def _convert(model: keras.Model, layout: str) -> Any:
     swapped = {"inputs_as_nchw": [IMAGE], "outputs_as_nchw": [PROB]} if layout == "nchw" else {}
     with quiet():
         return converter.from_function(function(model), input_signature=signature(model), opset=OPSET, **swapped)[0]
+
+
+def _check(onnx: Any, path: Path) -> None:
+    """The checker's verdict: tf2onnx leaves in what it cannot translate."""
+    try:
+        onnx.checker.check_model(path, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ValueError(str(error)) from error
 
 
 def _quantize(path: Path, layout: str, calibration: CalibrationSet) -> None:

@@ -1,8 +1,10 @@
 """The export command in the formats beside .tflite, from checkpoint to file, on a net of four layers and drawn portraits."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -11,13 +13,15 @@ from tf_keras import layers
 
 from portraitseg import archs, checkpoint, image
 from portraitseg.archs import ArchSpec
-from portraitseg.card import Card, card_path
+from portraitseg.card import UNIT, Card, card_path
 from portraitseg.cli import main
 from portraitseg.cli.test import SAMPLE
-from portraitseg.export import parity
+from portraitseg.compose.blend import soft_alpha
+from portraitseg.errors import InputError
+from portraitseg.export import formats, parity
 from portraitseg.export.parity import Tolerance
 from portraitseg.parts import parts, sha256
-from portraitseg.runtime import open_artifact
+from portraitseg.runtime import open_artifact, predict
 
 NAME = "tiny-wm100-32"
 
@@ -125,6 +129,42 @@ def test_an_earlier_one_is_replaced_on_request_alone(saved: Path, capsys: pytest
 def test_what_a_format_does_not_have_is_refused(saved: Path, options: tuple[str, ...], message: str, capsys: object) -> None:
     assert _export(saved, *options) == 2
     assert message in capsys.readouterr().err
+
+
+class Odd(layers.Layer):
+    """An operation that neither ONNX nor OpenVINO has."""
+
+    def call(self, x: object) -> object:
+        import tensorflow as tf
+
+        return tf.math.lgamma(x)
+
+
+@pytest.mark.parametrize(("form", "words"), [("onnx", ["Lgamma", "model/odd"]), ("openvino", ["Lgamma"])])
+def test_an_operation_that_a_format_has_not_is_named(form: str, words: list[str], tmp_path: Path) -> None:
+    taken = keras.Input((32, 32, 3), 1)
+    model = keras.Model(taken, layers.Conv2D(1, 1, activation="sigmoid")(Odd(name="odd")(taken)))
+    with pytest.raises(InputError, match=f"--format {form} cannot hold this net") as found:
+        formats.write(form, model, Card(arch="odd", wm=1.0, size=(32, 32), input=UNIT), tmp_path / "net.xml", None)
+    assert all(word in str(found.value) for word in words)
+
+
+def test_the_commands_take_other_formats(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _export(saved, "--format", "onnx", "--out", tmp_path / "out") == 0
+    path = tmp_path / "out" / f"{NAME}-fp32.onnx"
+    picture = image.resize(image.read(SAMPLE), (64, 64))
+    image.write(tmp_path / "set" / "a.png", picture)
+    image.write(tmp_path / "set" / "a_mask.png", np.where(picture.max(-1) > 120, 255, 0).astype(np.uint8))
+    assert main("test", [str(tmp_path / "set" / "a.png"), "--model", str(path), "--out", str(tmp_path / "test")]) == 0
+    mask = cv2.imread(str(tmp_path / "test" / "a-mask.png"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(mask, soft_alpha(predict(open_artifact(saved), picture)))
+    scores = []
+    for model in (saved, path):
+        words = [str(model), "--data", str(tmp_path / "set"), "--out", str(tmp_path / model.suffix[1:])]
+        assert main("eval", words) == 0
+        scores.append(json.loads((tmp_path / model.suffix[1:] / "metrics.json").read_text())["iou"])
+    assert scores[0] == pytest.approx(scores[1], abs=0.01)
+    assert 1 < scores[0] < 99
 
 
 def test_without_its_library_the_error_says_what_to_install(saved: Path, monkeypatch: pytest.MonkeyPatch, capsys: object) -> None:
