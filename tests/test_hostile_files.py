@@ -116,6 +116,14 @@ def test_an_h5_that_claims_terabytes_is_refused(tmp_path: Path) -> None:
         hdf5.read(tmp_path / "x.h5")
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint."""
+    card, path = archs.new_card("slim_net", size=64), tmp_path_factory.mktemp("saved") / "best.h5"
+    checkpoint.save(archs.build(card), card, path)
+    return path
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -124,11 +132,9 @@ def test_an_h5_that_claims_terabytes_is_refused(tmp_path: Path) -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_a_checkpoint_whose_card_describes_another_net_is_an_input_error(tmp_path: Path, changes: dict[str, object]) -> None:
-    card = archs.new_card("slim_net", size=64)
-    path = tmp_path / "best.h5"
-    checkpoint.save(archs.build(card), card, path)
-    replace(card, **changes).save(card_path(path))
+def test_a_checkpoint_whose_card_describes_another_net_is_an_input_error(saved: Path, changes: dict[str, object]) -> None:
+    path = saved
+    replace(archs.new_card("slim_net", size=64), **changes).save(card_path(path))
     if changes == {"size": (32768, 32768)}:
         assert checkpoint.load(path)[1].size == (32768, 32768)  # its weights fit; what it takes to run it is known when it is run
         return

@@ -1,7 +1,6 @@
 """Bundles of the bundled nets: checked by sha256sum, run by the example in them without portraitseg, opened as an artifact."""
 
 import dataclasses
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -77,9 +76,8 @@ def test_what_cannot_be_bundled(tmp_path: Path, capsys: pytest.CaptureFixture[st
     for name in ("net.h5", "net.zip", "net.txt"):
         with pytest.raises(InputError, match="it must be an artifact"):
             bundle.make(tmp_path / name)
-    path = tmp_path / "net.tflite"
-    shutil.copy(MODELS[0], path)
-    dataclasses.replace(Card.load(card_path(MODELS[0])), fit="letterbox").save(card_path(path))
+    path, card = tmp_path / "net.tflite", dataclasses.replace(Card.load(card_path(MODELS[0])), fit="letterbox")
+    path.write_bytes(tflite_metadata.add(MODELS[0].read_bytes(), {EMBEDDED: card.embedded()}))
     with pytest.raises(InputError, match="3 channels and fit letterbox"):
         bundle.make(path)
     (tmp_path / "net.zip").write_bytes(b"mine")

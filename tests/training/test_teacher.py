@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import shutil
 import signal
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import tf_keras as keras
 
 from portraitseg import archs, checkpoint, image, layers
 from portraitseg.archs import ArchSpec, Heads
-from portraitseg.card import Card, card_path
+from portraitseg.card import EMBEDDED, Card, card_path
 from portraitseg.data.sources import Dataset
 from portraitseg.data.unlabelled import Unlabelled
 from portraitseg.errors import InputError
@@ -170,7 +169,8 @@ def test_an_artifact_teaches_and_one_of_another_project_by_its_input_range(tmp_p
     cached = teacher.predict(Discs(1)).load(0, (40, 48))
     assert np.abs(cached / 255 - predict(open_artifact(ARTIFACT), picture)).max() <= 1 / 255
     alone = tmp_path / "alone.tflite"
-    shutil.copy(ARTIFACT.with_name(ARTIFACT.name.replace("int8", "fp32")), alone)
+    content = ARTIFACT.with_name(ARTIFACT.name.replace("int8", "fp32")).read_bytes()
+    alone.write_bytes(content.replace(EMBEDDED.encode(), b"a block of others"[: len(EMBEDDED)]))  # no card inside either
     with pytest.raises(InputError, match=r"cannot use the teacher: .*alone\.tflite has no card.*--teacher-input-range -?\d"):
         Teacher(alone, tmp_path / "cache")
     found = Teacher(alone, tmp_path / "cache", input_range="-1..1").predict(Discs(1)).load(0, (40, 48))
