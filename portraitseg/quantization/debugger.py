@@ -110,8 +110,7 @@ def compare(floating: bytes, quantized: bytes, pictures: Iterable[tuple[Array, A
 def matches(graph: TFLiteGraph, quantized: Any) -> dict[int, Mapping[str, Any]]:
     """What operators give in the float file, by number -> what the int8 file's interpreter says of the tensor of that name and shape."""
     details = {str(detail["name"]): detail for detail in quantized.get_tensor_details() if detail["name"]}
-    made = [int(index) for operator in graph.graph.operators for index in operator.outputs]
-    names = {index: details.get(graph.name(index)) for index in made}
+    names = {index: details.get(graph.name(index)) for index in graph.activations() if index not in graph.graph.inputs}
     return {index: detail for index, detail in names.items() if detail and tuple(detail["shape"]) == graph.shape(index)}
 
 

@@ -91,11 +91,13 @@ def test_the_last_layers_figures_by_numpy(floating: bytes, quantized: bytes) -> 
     assert error.cosine == pytest.approx(x @ x8 / np.linalg.norm(x) / np.linalg.norm(x8), abs=1e-4)
 
 
-def test_files_that_do_not_belong_together_are_refused(floating: bytes) -> None:
+def test_files_that_do_not_belong_together_are_refused(floating: bytes, quantized: bytes) -> None:
     image = keras.Input((SIZE, SIZE, 3), batch_size=1)
     other = tflite.convert(keras.Model(image, layers.Conv2D(1, 1, name="another")(image)), "fp32")
     with pytest.raises(InputError, match="no layer in common"):
         debugger.compare(floating, other, _both(_pictures()))
+    with pytest.raises(InputError, match="no layer in common: give the int8 file and the checkpoint or float file"):
+        debugger.compare(quantized, floating, _both(_pictures()))
 
 
 @pytest.fixture
