@@ -77,19 +77,21 @@ class TFLiteGraph:
         return np.frombuffer(np.asarray(data, np.uint8).tobytes(), np.float32).reshape(self.shape(index))
 
     def set_constant(self, operator: Any, position: int, values: Float32) -> None:
-        """Give an operator's constant input new values; other operators that share the tensor keep theirs."""
-        tensor = copy.copy(self.graph.tensors[operator.inputs[position]])
-        if len(self.consumers(operator.inputs[position])) > 1:
+        """Give an operator's constant input new values; other operators that share the tensor or its buffer keep theirs."""
+        index = int(operator.inputs[position])
+        if len(self.consumers(index)) > 1:
+            tensor = copy.copy(self.graph.tensors[index])
             tensor.name += f"_{len(self.graph.tensors)}".encode()
             operator.inputs = np.array(operator.inputs)
-            operator.inputs[position] = len(self.graph.tensors)
+            operator.inputs[position] = index = len(self.graph.tensors)
             self.graph.tensors.append(tensor)
-        else:
-            self.graph.tensors[operator.inputs[position]] = tensor
+        tensor = self.graph.tensors[index]
+        if sum(other.buffer == tensor.buffer for other in self.graph.tensors) > 1:
+            tensor.buffer = len(self.model.buffers)
+            self.model.buffers.append(None)
         buffer = _schema().BufferT()
         buffer.data = np.frombuffer(np.ascontiguousarray(values, np.float32).tobytes(), np.uint8)
-        tensor.buffer = len(self.model.buffers)
-        self.model.buffers.append(buffer)
+        self.model.buffers[tensor.buffer] = buffer
 
     def set_range(self, index: int, low: float, high: float) -> None:
         """Write the range of a float tensor where the converter's quantizer looks for it."""
