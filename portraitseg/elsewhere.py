@@ -16,14 +16,11 @@ PATIENCE = 10
 MEMORY = 4 * 2**30
 """Address space of the process, in bytes; a file may claim to be of any size."""
 LIMIT = f"""
+import resource
 import sys
-try:
-    import resource
-    resource.setrlimit(resource.RLIMIT_AS, ({MEMORY}, -1))
-    resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[1]), int(sys.argv[1]) + 1))
-except ImportError:  # Windows
-    pass
-del sys.argv[1]
+seconds = int(sys.argv.pop(1))
+resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+resource.setrlimit(resource.RLIMIT_AS, ({MEMORY}, -1))
 """
 
 

@@ -50,6 +50,16 @@ def test_two_that_disagree_are_refused(path: Path, field: str, value: object) ->
         open_artifact(path)
 
 
+def test_a_digest_inside_vouches_for_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = Card.load(card_path(path))
+    card_path(path).unlink()
+    path.write_bytes(tflite_metadata.add(path.read_bytes(), {EMBEDDED: card.to_json().encode()}))
+    assert card.sha256
+    monkeypatch.setattr("portraitseg.runtime.probe.check", refuse)
+    with pytest.raises(AssertionError, match="opened elsewhere"):
+        open_artifact(path)
+
+
 def test_what_does_not_change_how_it_is_fed_may_differ(path: Path) -> None:
     change(path, metrics={"iou": 1.0}, licence="MIT")
     assert open_artifact(path).card.licence == "MIT"
