@@ -4,6 +4,7 @@ from pathlib import Path
 
 from portraitseg import elsewhere
 from portraitseg.errors import InputError
+from portraitseg.parts import parts
 from portraitseg.runtime.tflite import check_identifier
 
 CHILDREN = {
@@ -25,6 +26,13 @@ from mediapipe.tasks.python import BaseOptions, vision
 options = vision.ImageSegmenterOptions(base_options=BaseOptions(model_asset_path=sys.argv[1]), output_confidence_masks=True)
 vision.ImageSegmenter.create_from_options(options).segment(Image(ImageFormat.SRGB, numpy.zeros((64, 64, 3), numpy.uint8)))
 """,
+    "openvino": """
+import numpy, openvino
+core = openvino.Core()
+net = core.compile_model(core.read_model(sys.argv[1]), "CPU", {"INFERENCE_NUM_THREADS": 1})
+shapes = [[side.get_length() if side.is_static else 1 for side in end.partial_shape] for end in net.inputs]
+net([numpy.zeros(shape, end.element_type.to_dtype()) for shape, end in zip(shapes, net.inputs)])
+""",
 }
 """Module of this package that opens the file -> what is done to try it."""
 
@@ -37,8 +45,9 @@ def check(path: Path, module: str) -> None:
     """
     if module == "tflite":
         check_identifier(path)  # which says it better than the library
+    elif module == "openvino":
+        parts(path)
     complaint = elsewhere.run(CHILDREN[module], path) if module in CHILDREN else None
     if complaint and not complaint.startswith("ModuleNotFoundError"):  # the library itself is missing, which is said elsewhere
-        raise InputError(
-            f"cannot open {path}: {complaint}; copy it again, export again, or give the file from before the Edge TPU's compiler"
-        )
+        compiled = ", or give the file from before the Edge TPU's compiler" if module == "tflite" else ""
+        raise InputError(f"cannot open {path}: {complaint}; copy it again, or export it again{compiled}")
