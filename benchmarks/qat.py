@@ -38,7 +38,7 @@ class Config:
     data: Path
     """Folder of pictures with masks, to train on and to score on."""
     flags: str = ""
-    """Further flags of `train.py`, such as "--qat-epochs 3 --batch 8"."""
+    """Further flags of `train.py`: --flags="--qat-epochs 3 --batch 8"."""
     out: Path = Path("runs/qat")
     """Folder of what is made."""
     table: Path = RESULTS / "qat.md"
