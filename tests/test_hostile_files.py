@@ -24,7 +24,7 @@ from portraitseg.parts import sha256
 
 HERE = Path(__file__).parent
 CARD = Card(arch="conv", wm=1.0, size=(16, 16), input=UNIT, output="prob")
-FEW = {".tflite": 36, ".h5": 36, ".json": 200, ".zip": 200, ".jpg": 100, ".png": 100}
+FEW = {".tflite": 36, ".h5": 36, ".json": 100, ".zip": 100, ".jpg": 60, ".png": 60}
 
 
 def small_net() -> bytes:
