@@ -57,7 +57,7 @@ class Config:
     mse: what gives the least squared error; entropy: what keeps most of the distribution (Kullback-Leibler)."""
     equalise: Literal["auto", "on", "off"] = "auto"
     """Cross-layer equalisation: even out the weights of consecutive layers before int8; the function stays the same. auto: where int8 loses
-    more than 0.5 points of IoU, and if it helps."""
+    more than 0.5 points of IoU or is out of tolerance, and if it helps."""
     bias_correction: Literal["auto", "on", "off"] = "auto"
     """Take off the biases what rounded weights shift on average. auto: as above."""
     keep_float: tuple[str, ...] = ()

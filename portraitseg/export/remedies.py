@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from portraitseg.export.parity import Parity
+from portraitseg.export.parity import Parity, complaints
 from portraitseg.quantization.post_training.quantize import Recipe
 
 TOO_MUCH = 0.5
-"""Points of IoU; a net that loses more gets the remedies."""
+"""Points of IoU; a net that loses more gets the remedies, and one that would be refused."""
 
 AUTO, ON = "auto", "on"
 
@@ -25,19 +25,19 @@ def later(start: Recipe, *, equalise: str = AUTO, bias_correction: str = AUTO) -
 
 
 def best(start: Recipe, others: list[Recipe], attempt: Callable[[Recipe], Parity]) -> tuple[Recipe, Parity]:
-    """The recipe that loses least: `start` unless it loses more than TOO_MUCH, and of equals the earlier.
+    """The best recipe: `start` unless it loses more than TOO_MUCH or would be refused; of equals the earlier.
 
     Args:
         start: tried first.
-        others: tried where that loses too much.
+        others: tried where that is not good enough.
         attempt: makes the file by a recipe and compares it with the checkpoint. The last call is for the recipe that is returned.
     """
     results = {start: attempt(start)}
-    if results[start].iou_drop <= TOO_MUCH or not others:
+    if not others or (results[start].iou_drop <= TOO_MUCH and not complaints(results[start], "int8")):
         return start, results[start]
     for recipe in others:
-        print(f"int8 loses {results[start].iou_drop:.2f} points of IoU, more than {TOO_MUCH:g}: trying {recipe.line()}")
+        print(f"int8 loses more than {TOO_MUCH:g} points of IoU, or is out of tolerance: trying {recipe.line()}")
         results[recipe] = attempt(recipe)
-    chosen = min(results, key=lambda recipe: results[recipe].iou_drop)
+    chosen = min(results, key=lambda recipe: (bool(complaints(results[recipe], "int8")), results[recipe].iou_drop))
     print(f"kept: {chosen.line()}, a drop of {results[chosen].iou_drop:.2f} points")
     return chosen, results[chosen] if chosen == others[-1] else attempt(chosen)
