@@ -10,7 +10,7 @@ from portraitseg.errors import InputError
 class LossSettings:
     """Losses and their weights."""
 
-    loss: str = "bce=1,dice=0.5"
+    loss: str = "bce=1,dice=0.5,laplacian=0.5"
     """Weighted sum of losses: bce, dice, iou, l1, focal, tversky, lovasz, boundary_rmse, detail, laplacian."""
     band_width: int = 8
     """Losses boundary_rmse and detail: width in pixels of the band about the mask's edge that they look at."""
