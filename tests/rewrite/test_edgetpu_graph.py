@@ -66,5 +66,5 @@ def test_hard_swish_is_refused_with_the_layers_name_and_the_remedy() -> None:
 def test_encoders_with_squeeze_and_excite_are_refused() -> None:
     card = archs.new_card("munet", size=32, encoder="mobilenet_v3_small_full", wm=0.35)
     graph, _ = deploy.to_deploy(archs.build(card), card, rewrite=False)
-    with pytest.raises(InputError, match="layer enc_Conv_hard_swish and 2[0-9] more"):
+    with pytest.raises(InputError, match=r"layer enc_Conv_hard_swish and 2[0-9] more"):
         to_edgetpu_graph(graph)
