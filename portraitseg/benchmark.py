@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,8 @@ from portraitseg.data.sources import Source
 from portraitseg.errors import InputError
 from portraitseg.export import tflite_report
 from portraitseg.metrics import Meter
-from portraitseg.parts import size
-from portraitseg.runtime import Artifact, foreign_card, has_card, kind, open_artifact, predict
+from portraitseg.parts import sha256, size
+from portraitseg.runtime import Artifact, cards, foreign_card, has_card, kind, open_artifact, predict
 
 ROUNDS = 5
 MB = 2**20
@@ -62,10 +62,9 @@ class Settings:
     weight_cache: str = ""
     """For .tflite: a folder where XNNPACK keeps packed weights; the first of the processes fills it."""
 
-    @property
-    def cache(self) -> Path | None:
-        """The folder, if there is one."""
-        return Path(self.weight_cache) if self.weight_cache else None
+    def cache(self, path: Path) -> Path | None:
+        """The folder, if there is one and the model can have it."""
+        return Path(self.weight_cache) if self.weight_cache and kind(path) == ".tflite" else None
 
     def check(self) -> None:
         """Refuse numbers that measure nothing.
@@ -127,7 +126,7 @@ def check(models: Sequence[Path], settings: Settings) -> None:
     for path in models:
         if path.suffix.lower() == ".zip":
             raise InputError(f"cannot measure the bundle {path} itself; unzip it and give the file in it")
-        open_artifact(path, threads=settings.threads, card=find_card(path, settings), weight_cache=settings.cache)
+        open_artifact(path, threads=settings.threads, card=find_card(path, settings), weight_cache=settings.cache(path))
 
 
 def find_card(path: Path, settings: Settings) -> Card | None:
@@ -225,15 +224,23 @@ def _measure_apart(path: Path, settings: Settings, runs: int) -> Sample:
 
 def _measure_here(path: Path, settings: Settings, runs: int) -> Sample:
     """Measure in this process, which must be a fresh one."""
-    card = find_card(path, settings)
+    card = _vouched(path, settings)
     sample = pictures.read(SAMPLE)
     importlib.import_module(LIBRARIES[kind(path)][1])  # loading the library itself is not loading the model
     start = time.perf_counter()
-    runtime = open_artifact(path, threads=settings.threads, card=card, weight_cache=settings.cache)
+    runtime = open_artifact(path, threads=settings.threads, card=card, weight_cache=settings.cache(path))
     load = time.perf_counter() - start
     x = runtime.tensor(pictures.to_input(sample, runtime.card))
     latencies = [_invoke(runtime, x) for _ in range(settings.warmups + runs)]
     return Sample(load_ms=1e3 * load, latencies_ms=latencies[settings.warmups :], peak_mb=peak_mb())
+
+
+def _vouched(path: Path, settings: Settings) -> Card | None:
+    """The card with the file's digest, since `check` has tried the file: it need not be opened elsewhere first. None for a checkpoint."""
+    if kind(path) == ".h5":
+        return None
+    card = find_card(path, settings) or cards.required(cards.find(path), path)
+    return replace(card, sha256=sha256(path))
 
 
 def _invoke(runtime: Artifact, x: pictures.Array) -> float:

@@ -93,22 +93,14 @@ def test_the_same_net_in_other_libraries(models: list[Path], data: Path, tmp_pat
     openvino.save_model(openvino.Core().read_model(tmp_path / "red.onnx"), tmp_path / "red.xml")
     for name in ("red.onnx", "red.xml"):
         shutil.copy(card_path(models[0]), card_path(tmp_path / name))
-    arguments = [
-        str(models[0]),
-        str(tmp_path / "red.xml"),
-        str(tmp_path / "red.onnx"),
-        "--data",
-        str(data),
-        "--runs",
-        "1",
-        "--warmups",
-        "0",
-    ]
-    assert main("benchmark", [*arguments, "--out", str(tmp_path / "out")]) == 0
+    others, cache = [str(tmp_path / name) for name in ("red.xml", "red.onnx")], str(tmp_path / "cache")
+    options = ["--data", str(data), "--runs", "1", "--warmups", "0", "--weight-cache", cache, "--out", str(tmp_path / "out")]
+    assert main("benchmark", [str(models[0]), *others, *options]) == 0
     rows = read_rows(tmp_path / "out")
     assert [row["runtime"].split()[0] for row in rows] == ["LiteRT", "OpenVINO", "onnxruntime"]
     assert [float(row["iou"]) for row in rows] == [pytest.approx(50)] * 3
     assert [row["partitions"] for row in rows] == ["1", "", ""]
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".xnnpack"]
     assert float(rows[1]["file_mb"]) == pytest.approx(sum((tmp_path / name).stat().st_size for name in ("red.xml", "red.bin")) / 2**20)
 
 
