@@ -82,10 +82,11 @@ def _from_checkpoint(settings: TrainConfig, start: Path) -> TrainConfig:
     from portraitseg import checkpoint
     from portraitseg.training import qat
 
-    settings, trained = qat.settings_for(settings, start), checkpoint.read_card(start).training.get("data")
-    if settings.data is None and trained:
-        settings = replace(settings, data=Path(trained))
-        print(f"trained on as the checkpoint was: {trained}")
+    settings, trained = qat.settings_for(settings, start), checkpoint.read_card(start).training
+    if settings.data is None and trained.get("data"):
+        val = Path(trained["val"]) if trained.get("val") else None
+        settings = replace(settings, data=Path(trained["data"]), val=settings.val or val)
+        print(f"trained on as the checkpoint was: {settings.data}")
     return settings
 
 
@@ -107,6 +108,8 @@ def _resumed(config: Config) -> tuple[TrainConfig, Path]:
 
 
 def _refuse_to_lose(folder: Path, config: Config) -> None:
+    if config.qat_start and folder.resolve() in config.qat_start.resolve().parents:
+        raise InputError(f"{config.qat_start} lies in {folder}, which the run would replace; choose another --name")
     if config.resume is None and not config.force and folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder} exists already; go on with --resume {folder}, replace it with --force, or choose another --name")
 

@@ -87,6 +87,13 @@ def test_what_train_refuses(words: list[str], message: str, capsys: pytest.Captu
     assert message in capsys.readouterr().err
 
 
+def test_the_checkpoint_is_not_deleted_by_its_own_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved(learned=False)
+    assert main("train", ["--qat", "net.h5", "--out", str(tmp_path.parent), "--name", tmp_path.name, "--force"]) == 2
+    assert "net.h5 lies in" in capsys.readouterr().err
+    assert Path("net.h5").is_file()
+
+
 def test_lr_find_refuses_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main("lr-find", ["--arch", "tiny", "--qat"]) == 2
     assert "leave out --qat" in capsys.readouterr().err
