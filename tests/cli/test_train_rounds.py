@@ -120,7 +120,7 @@ def _net(folder: Path) -> Path:
         (["--rounds", "2"], "give --unlabelled DIR"),
         (["--teacher", "none.h5"], "cannot use the teacher: no model file"),
         (["--teacher", "net.h5", "--unlabelled", "nowhere"], "no folder"),
-        (["--teacher", "data/images/0.png"], "its suffix must be .tflite or .h5"),
+        (["--teacher", "data/images/0.png"], "it must be .tflite"),
         (["--teacher-input-range=-1..1"], "--teacher-input-range concerns a teacher"),
         (["--teacher", "net.h5", "--distill-temperature", "0"], "must be above 0"),
     ],

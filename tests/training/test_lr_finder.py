@@ -30,7 +30,7 @@ def bowl():
     """A net of one weight, 3 at the start, whose loss is 25 w^2."""
     model = keras.Sequential([layers.Input((1,)), layers.Dense(1, use_bias=False)])
     model.set_weights([np.full((1, 1), 3.0, np.float32)])
-    optimizer = make_optimizer(OptimiserSettings(optimizer="sgd", momentum=0.0), model, 1.0)
+    optimizer = make_optimizer(OptimiserSettings(optimizer="sgd", momentum=0.0, clip_norm=0.0), model, 1.0)
     step = make_train_step(model, optimizer, lambda model, batch: CURVATURE / 2 * tf.reduce_sum(model(batch["x"])) ** 2)
     return model, optimizer, step, itertools.repeat({"x": tf.ones((1, 1))})
 

@@ -206,7 +206,7 @@ def truncated_artifact(folder):
     ("make", "message"),
     [
         (lambda folder: folder / "none.h5", "no model file"),
-        (lambda folder: folder / "none.onnx", "suffix must be .tflite or .h5"),
+        (lambda folder: folder / "none.txt", "it must be .tflite"),
         (broken_weights, "not a whole HDF5 file"),
         (another_card, "does not hold the weights of three_heads"),
         (without_card, "no card"),
