@@ -53,7 +53,9 @@ def by_hand(table, size):
     return parameters + 6 + 1, macs_ + 6 * size**2
 
 
-@pytest.mark.parametrize(("arch", "table", "published"), [("u2net", PAPER, 44_009_869), ("u2netp", SMALL, 1_131_181)])
+@pytest.mark.parametrize(
+    ("arch", "table", "published"), [pytest.param("u2net", PAPER, 44_009_869, marks=pytest.mark.slow), ("u2netp", SMALL, 1_131_181)]
+)
 def test_parameters_and_macs_are_those_of_the_papers_table(arch, table, published):
     model = archs.build(archs.new_card(arch))
     parameters, multiply_adds = by_hand(table, 320)

@@ -59,7 +59,7 @@ def test_what_a_run_leaves_and_says(data, capsys):
     assert "--model runs/tiny-pictures/tiny-wm100-32-int8.tflite" in printed
 
 
-@pytest.mark.parametrize("classes", ["1", "2"])
+@pytest.mark.parametrize("classes", ["2", pytest.param("1", marks=pytest.mark.slow)])
 def test_a_net_with_training_only_outputs_from_training_to_artifact(data, capsys, monkeypatch, classes):
     def tiny_with_aux(x, *, wm, classes):
         x = layers.relu(layers.norm(layers.conv(x, 8, 3, stride=2, name="enc_conv"), name="enc_bn"), name="enc_relu")

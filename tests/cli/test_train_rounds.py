@@ -54,6 +54,7 @@ def sure(student: Path, least: float) -> int:
     return count
 
 
+@pytest.mark.slow
 def test_rounds_stopped_in_the_second_and_resumed(data, capsys, monkeypatch):
     """Confidence 0.5 in place of 0.9: so small a net's edges are soft."""
     rounds = (*WORDS, "--unlabelled", "more", "--rounds", "2", "--confidence", "0.5")

@@ -270,8 +270,12 @@ def _case(name: str) -> tuple[str, dict[str, object]]:
     return arch, options
 
 
-VARIANTS = ["munet encoder=mobilenet_v3_small_full classes=2", "munet_mnv3_transition resize=align_corners classes=2"]
+VARIANTS = ["munet_mnv3_transition resize=align_corners classes=2"]
 SLOW = [  # made of the same layers as the others, or large
+    "slim_net",
+    "portrait_net",
+    "prisma_net",
+    "munet encoder=mobilenet_v3_small_full classes=2",
     "portrait_net up=grouped classes=2",
     "munet_mnv2",
     "munet_mnv2_transition",

@@ -75,6 +75,7 @@ def test_a_run(tmp_path: Path, float_net: Path) -> None:
     assert max(float(row["val_miou"]) for row in rows) == pytest.approx(card.metrics["miou"])
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, float_net: Path) -> None:
     settings = config(float_net, ema=0.9)
     QatTrainer(settings, DATASET, tmp_path / "whole", score=_nothing).fit()

@@ -332,7 +332,8 @@ def stop_at(trainer: Trainer, *, epoch: int, step: int) -> None:
     trainer._batches = watched
 
 
-@pytest.mark.parametrize("changes", [{"distill_boundary": 4.0}, pytest.param({"precision": "mixed_float16"}, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [{"distill_boundary": 4.0}, {"precision": "mixed_float16"}])
 def test_interrupted_with_a_teacher_and_resumed_equals_uninterrupted(tmp_path, net, pictures, dataset, changes):
     settings = config(tmp_path, teacher=net, unlabelled=pictures, epochs=2, **changes)
 

@@ -97,13 +97,13 @@ CYCLED = {"optimizer": "sgd", "schedule": "onecycle", "cycle_momentum": "0.8,0.9
     ("changes", "epoch", "step"),
     [
         ({}, 3, 1),
-        ({}, 2, 3),
-        ({"schedule": "plateau", "plateau_patience": 1}, 3, 2),
         ({"freeze_epochs": 2}, 2, 2),
-        ({"freeze_epochs": 2}, 3, 1),
         ({**EVERYTHING, "precision": "mixed_float16"}, 2, 2),
-        ({**CYCLED, "phases": "decoder:2:1e-2:enc_+dec_bn,all:2:1e-3"}, 3, 2),
-        ({"consistency": 2.0}, 2, 3),
+        pytest.param({}, 2, 3, marks=pytest.mark.slow),
+        pytest.param({"schedule": "plateau", "plateau_patience": 1}, 3, 2, marks=pytest.mark.slow),
+        pytest.param({"freeze_epochs": 2}, 3, 1, marks=pytest.mark.slow),
+        pytest.param({**CYCLED, "phases": "decoder:2:1e-2:enc_+dec_bn,all:2:1e-3"}, 3, 2, marks=pytest.mark.slow),
+        pytest.param({"consistency": 2.0}, 2, 3, marks=pytest.mark.slow),
     ],
 )
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, dataset, changes, epoch, step):
@@ -121,6 +121,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, dataset, changes
     assert [int(row["epoch"]) for row in rows[0]] == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_two_epochs_and_two_more_equal_four(tmp_path, dataset):
     constant = {"schedule": "constant"}
     Trainer(config(**constant), dataset, tmp_path / "four").fit()
