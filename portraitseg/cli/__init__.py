@@ -14,7 +14,7 @@ COMMANDS = {
     "lr-find": "try rising learning rates and suggest one",
     "presets": "list the published recipes that train --preset takes, or show one",
     "eval": "score a checkpoint or an artifact on pictures with masks",
-    "export": "turn a checkpoint into a .tflite file (fp32, fp16, dynamic or int8)",
+    "export": "turn a checkpoint into a file that ships: .tflite, ONNX, OpenVINO and others, float or int8",
     "bundle": "put an artifact with card, labels, licence, sample and example into one .zip",
     "quant-debug": "find the layers that int8 spoils: error of each against float, a plot, the five worst",
     "test": "cut the person out of a photo or a folder of photos",

@@ -5,16 +5,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-import tyro
+from typing import TYPE_CHECKING, Any
 
 from portraitseg import parts
 from portraitseg.card import Card, card_path
+from portraitseg.cli.export_config import Config
 from portraitseg.errors import InputError
-from portraitseg.export.formats import FORMATS, WRITERS, check, write
+from portraitseg.export.formats import FORMATS, WRITERS, write
 from portraitseg.files import refuse_existing
 from portraitseg.quiet import load_tensorflow
 
@@ -28,55 +27,6 @@ if TYPE_CHECKING:
     from portraitseg.quantization.post_training.quantize import Recipe
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """Turn a checkpoint into a file that ships, and name it only if it says what the checkpoint says."""
-
-    checkpoint: Annotated[Path, tyro.conf.Positional]
-    """The checkpoint (.h5), its card beside it."""
-    quant: Literal["auto", "fp32", "fp16", "dynamic", "int8", "int16x8"] = "auto"
-    """fp16: half-precision weights; dynamic: int8 weights; int8: full integer, by pictures; int16x8: int8 weights and int16 activations,
-    more exact, but no delegate takes them, so many times slower; auto: int8 for .tflite, else fp32."""
-    io: Literal["uint8", "int8", "int16", "float"] | None = None
-    """Input and output of an int8 file: uint8 (the default, so that a picture's raw RGB bytes are the input), int8 or float; of an int16x8
-    file: float or int16. The others have float ones."""
-    format: Literal["tflite", "mediapipe", "onnx", "openvino", "saved_model", "frozen"] = "tflite"
-    """mediapipe: a .tflite that MediaPipe Tasks' ImageSegmenter takes, with labels and normalisation; LiteRT takes it too. openvino: an
-    .xml with its .bin. saved_model: a folder. frozen: a TensorFlow graph (.pb)."""
-    layout: Literal["nhwc", "nchw"] = "nhwc"
-    """Order of the axes of an ONNX file's input and output: batch, height, width, channels, or the channels before height and width."""
-    target: Literal["cpu", "plain", "edgetpu"] = "cpu"
-    """cpu: the same function in the operations that XNNPACK runs fastest; plain: as built, for accelerators that know few; edgetpu: in
-    those that Coral's compiler maps, refused if some are left to the CPU (int8 alone; see `portraitseg delegates`)."""
-    data: Path | None = None
-    """Folder or CSV to calibrate on, its validation part to compare on (default: the training set that the card names)."""
-    val: Path | None = None
-    """Folder or CSV to compare on (default: the validation part of the data)."""
-    calibration: Literal["minmax", "moving-average", "percentile", "mse", "entropy"] = "percentile"
-    """What an int8 tensor's range holds. percentile: 99.99% of the values; minmax: all; moving-average: averages of every picture's ends;
-    mse: what gives the least squared error; entropy: what keeps most of the distribution (Kullback-Leibler)."""
-    equalise: Literal["auto", "on", "off"] = "auto"
-    """Cross-layer equalisation: even out the weights of consecutive layers before int8; the function stays the same. auto: where int8 loses
-    more than 0.5 points of IoU or is out of tolerance, and if it helps."""
-    bias_correction: Literal["auto", "on", "off"] = "auto"
-    """Take off the biases what rounded weights shift on average. auto: as above."""
-    keep_float: tuple[str, ...] = ()
-    """Layers of an int8 file to leave float: the worst that `portraitseg quant-debug` finds. XNNPACK takes them in its stride, accelerators
-    for integers alone do not; what it costs is measured and printed."""
-    pictures: int = 128
-    """Pictures to calibrate on, drawn so that they cover the training set."""
-    held_out: int = 50
-    """Held-out pictures on which the file is compared with the checkpoint."""
-    seed: int = 0
-    """Seed of both draws."""
-    allow_drop: float | None = None
-    """Accept a file that loses up to so many points of IoU, whatever the other tolerances say."""
-    out: Path | None = None
-    """Folder of the file (default: the checkpoint's)."""
-    force: bool = False
-    """Overwrite an existing file."""
-
-
 def run(config: Config) -> int:
     """Export; 0 if the file passed the gate and was written, 1 if it was refused.
 
@@ -84,7 +34,7 @@ def run(config: Config) -> int:
         InputError: something given cannot be used.
     """
     config = replace(config, quant=FORMATS[config.format].quants[0]) if config.quant == "auto" else config
-    _check(config)
+    config.check()
     load_tensorflow()
     from portraitseg import checkpoint
     from portraitseg.rewrite import deploy
@@ -98,7 +48,7 @@ def run(config: Config) -> int:
         graph, card = deploy.to_deploy(model, trained, rewrite=config.target == "cpu" and config.quant != "int16x8")
         for name in deploy.unfolded(model):
             print(f"note: batch normalisation {name} follows no convolution and stays an op of its own")
-        if config.quant == "int8" and config.format not in WRITERS:
+        if config.by_recipe:
             graph, card = _for_int8(config, graph, card)
         if config.format == "mediapipe":
             graph, card = _for_mediapipe(config, graph, card)
@@ -126,7 +76,7 @@ def _run_learned(config: Config, model: "keras.Model", trained: Card, path: Path
     from portraitseg.export import qat
 
     other = config.quant != "int8" or config.format != "tflite" or config.target != "cpu"
-    if other or any(_recipe_flags(config).values()):
+    if other or any(config.recipe_flags.values()):
         raise InputError(
             f"{config.checkpoint} comes from quantization-aware training: it becomes an int8 .tflite for --target cpu, with the ranges "
             "that it has learned; leave out --quant, --format, --target and the flags of calibration, or export the float checkpoint"
@@ -134,8 +84,8 @@ def _run_learned(config: Config, model: "keras.Model", trained: Card, path: Path
     with _workspace(path.parent) as folder:
         dataset, file = _open(config, trained), folder / path.name
         training = {key: _without_folder(value) for key, value in trained.training.items()}
-        card = replace(trained, quant="int8", output="prob", io=_io(config).replace("float", "float32"), training=training)
-        content = qat.convert(model, trained, io=_io(config))
+        card = replace(trained, quant="int8", output="prob", io=config.io_type.replace("float", "float32"), training=training)
+        content = qat.convert(model, trained, io=config.io_type)
         _examine(content, card)
         file.write_bytes(content)
         parity = _compare(config, (model, trained), card, dataset, file)
@@ -144,25 +94,6 @@ def _run_learned(config: Config, model: "keras.Model", trained: Card, path: Path
         card = _with_parity(config, card, parity)
         _write(config, path, file, card)
     return 0
-
-
-def _check(config: Config) -> None:
-    check(config.format, quant=config.quant, layout=config.layout, io=config.io if config.quant == "int8" else None)
-    ends = _ends(config)
-    if config.io is not None and config.io not in ends:
-        integer = "int16x8" if config.io == "int16" else "int8"
-        has = f"has {' or '.join(ends)} input and output"
-        raise InputError(f"--io {config.io} needs --quant {integer}; a {config.quant} file {has}, leave --io out")
-    if not _by_recipe(config) and (found := [flag for flag, value in _recipe_flags(config).items() if value]):
-        raise InputError(f"{', '.join(found)} needs --quant int8 of a .tflite file, got {config.quant}, {config.format}; leave it out")
-    if config.target == "edgetpu" and (config.quant != "int8" or config.io == "float" or config.format in WRITERS):
-        came = f"--quant {config.quant}, --io {_io(config)}, --format {config.format}"
-        raise InputError(f"--target edgetpu makes a .tflite of 8-bit integers throughout, got {came}; use --quant int8 --io uint8 or int8")
-    if config.pictures < 1 or config.held_out < 1:
-        counts = f"{config.pictures} and {config.held_out}"
-        raise InputError(f"--pictures and --held-out must be at least 1, got {counts}; the defaults are 128 and 50")
-    if config.allow_drop is not None and not 0 <= config.allow_drop <= 100:
-        raise InputError(f"--allow-drop is in points of IoU, 0 to 100, got {config.allow_drop}")
 
 
 def _output(config: Config, card: Card) -> Path:
@@ -241,7 +172,7 @@ def _for_int8(config: Config, graph: "keras.Model", card: Card) -> tuple["keras.
 
     if config.target != "plain":
         graph = (int8_graph.to_int8_graph if config.target == "cpu" else edgetpu_graph.to_edgetpu_graph)(graph)
-    return (graph, card) if _io(config) == "float" else int8_input.to_byte_input(graph, card)
+    return (graph, card) if config.io_type == "float" else int8_input.to_byte_input(graph, card)
 
 
 def _for_mediapipe(config: Config, graph: "keras.Model", card: Card) -> tuple["keras.Model", Card]:
@@ -253,41 +184,21 @@ def _for_mediapipe(config: Config, graph: "keras.Model", card: Card) -> tuple["k
     from portraitseg.export import mediapipe
     from portraitseg.rewrite import int8_input
 
-    mediapipe.check(card, io=_io(config))
+    mediapipe.check(card, io=config.io_type)
     return int8_input.to_byte_input(graph, card)
 
 
 def _artifact_card(config: Config, card: Card, calibration: "CalibrationSet | None") -> Card:
     """The card as it ships: without the machine's paths, with what the file was made from."""
-    io = _io(config).replace("float", "float32")
+    io = config.io_type.replace("float", "float32")
     made = {"data": _data_name(config, card), "pictures": len(calibration), "seed": config.seed, "method": "minmax"} if calibration else {}
     training = {key: _without_folder(value) for key, value in card.training.items()}
     return replace(card, quant=config.quant, layout=config.layout, io=io, training=training, calibration=made)
 
 
-def _io(config: Config) -> str:
-    return config.io or _ends(config)[0]
-
-
-def _ends(config: Config) -> tuple[str, ...]:
-    """Data types that the file's input and output may have, the default first."""
-    return {"int8": FORMATS[config.format].io, "int16x8": ("float", "int16")}.get(config.quant, ("float",))
-
-
-def _by_recipe(config: Config) -> bool:
-    """Whether the file is made by our own post-training quantization."""
-    return config.quant == "int8" and config.format not in WRITERS
-
-
-def _recipe_flags(config: Config) -> dict[str, bool]:
-    """Flags of post-training quantization, and whether each differs from its default."""
-    names = ("calibration", "equalise", "bias_correction", "keep_float")
-    return {f"--{name.replace('_', '-')}": getattr(config, name) != getattr(Config, name) for name in names}
-
-
 def _made(config: Config, attempt: "Callable[[Recipe | None, Path], Parity]", card: Card, file: Path) -> "tuple[dict[str, Any], Parity]":
     """Make the file, of several that can be tried the best one; what its card says of how, and how it compares."""
-    if not _by_recipe(config):
+    if not config.by_recipe:
         return {}, attempt(None, file)
     from portraitseg.cli import cost
     from portraitseg.export import remedies

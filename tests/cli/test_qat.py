@@ -27,7 +27,7 @@ def tiny_arch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def saved(*, learned: bool) -> str:
-    card = replace(archs.new_card("tiny", size=32), training={"qat": ["/home/somebody/net.h5"]})
+    card = replace(archs.new_card("tiny", size=32), training={"qat": ["folder/net.h5"]})
     net = archs.build(card), card
     checkpoint.save(*(qat.prepare(*net, Synthetic(2, seed=0, size=32), [0, 1]) if learned else net), Path("net.h5"))
     return "net.h5"
@@ -59,7 +59,7 @@ def test_export_takes_the_ranges_that_were_learned(monkeypatch: pytest.MonkeyPat
     assert "calibrating" not in capsys.readouterr().err
     file = Path("tiny-wm100-32-int8.tflite")
     card = Card.load(file.with_suffix(".json"))
-    assert card.training["qat"] == ["net.h5"]  # no path of this machine
+    assert card.training["qat"] == ["net.h5"]  # no path of the machine
     assert (card.quant, card.io, card.output, card.calibration["method"]) == ("int8", "uint8", "prob", "qat")
     assert tflite_report.inspect(file.read_bytes()).float_tensors == ()
     assert main("test", ["--model", str(file)]) == 0  # the bundled photo

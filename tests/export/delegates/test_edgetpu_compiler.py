@@ -17,16 +17,16 @@ PRINTED = """Edge TPU Compiler version 15.0.340273435
 
 Model compiled successfully in 577 ms.
 
-Input model: /home/yolo/yolov3-tiny_int8.tflite
+Input model: yolov3-tiny_int8.tflite
 Input size: 8.58MiB
-Output model: /home/yolo/yolov3-tiny_int8_edgetpu.tflite
+Output model: yolov3-tiny_int8_edgetpu.tflite
 Output size: 8.70MiB
 On-chip memory used for caching model parameters: 3.00KiB
 On-chip memory remaining for caching model parameters: 7.67MiB
 Off-chip memory used for streaming uncached model parameters: 0.00B
 Number of Edge TPU subgraphs: 1
 Total number of operations: 36
-Operation log: /home/yolo/yolov3-tiny_int8_edgetpu.log
+Operation log: yolov3-tiny_int8_edgetpu.log
 
 Model successfully compiled but not all operations are supported by the Edge TPU. A percentage of the model will instead run on the CPU, which is slower. If possible, consider updating your model to use only operations supported by the Edge TPU. For details, visit g.co/coral/model-reqs.
 Number of operations that will run on Edge TPU: 2
