@@ -18,8 +18,10 @@ from portraitseg.rewrite.deploy import folded_params
 
 NARROW = {"unet": 0.125, "u2net": 0.125, "resunet": 0.125, "autoencoder": 0.25, "munet": 0.5}
 """Widths for the tests that hold at any."""
-TWINS = {"munet_mnv2_transition", "mobilenet_v4_unet", "portrait_nano_m", "portrait_nano_l", "u2net"}
+TWINS = {"munet", "munet_mnv2_transition", "mobilenet_v4_unet", "portrait_nano_m", "portrait_nano_l", "u2net"}
 """Made of the layers of another arch, in other numbers."""
+STORED = {"munet_mnv2", "munet_mnv3_transition", "portrait_net", "slim_net", "portrait_nano_s"}
+"""With every kind of layer that a checkpoint must give back."""
 MILLIONS = 10_000_000
 
 
@@ -122,7 +124,7 @@ def test_macs_are_the_published_ones(arch, wm, options, millions):
 
 
 @pytest.mark.parametrize("arch", every_arch())
-@pytest.mark.parametrize(("size", "classes"), [(32, 1), (96, 2), (160, 1)])
+@pytest.mark.parametrize(("size", "classes"), [(32, 1), (96, 2), pytest.param(160, 1, marks=pytest.mark.slow)])
 def test_outputs_have_the_pictures_size(arch, size, classes):
     model = narrow(arch, size=size, classes=classes)
     assert {output.shape[1:] for output in model.outputs} == {(size, size, classes)}
@@ -139,7 +141,7 @@ def test_every_trainable_weight_gets_a_gradient(arch, options):
     assert not without
 
 
-@pytest.mark.parametrize("arch", every_arch())
+@pytest.mark.parametrize("arch", [pytest.param(name, marks=slow_if(name not in STORED)) for name in archs.ARCHS])
 def test_a_checkpoint_gives_back_every_bit(arch, tmp_path):
     model, card = narrow(arch), archs.new_card(arch, size=32, wm=NARROW.get(arch))
     model(noise() * 3 + 1, training=True)  # batch-norm statistics that are not the initial ones

@@ -10,6 +10,12 @@ from portraitseg.card import CAFFE, SYMMETRIC
 from portraitseg.encoders import ENCODERS
 from portraitseg.rewrite.deploy import folded_params
 
+KINDS = [
+    name if name in ("mobilenet_v2", "mobilenet_v4_conv_small", "resnet50") else pytest.param(name, marks=pytest.mark.slow)
+    for name in ENCODERS
+]
+"""The encoders; test_munet.py has the others each time."""
+
 
 def trainable(model: keras.Model) -> int:
     return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
@@ -59,7 +65,7 @@ def test_half_the_width_is_a_fourth_of_the_parameters():
     assert half == pytest.approx(31_037_633 / 4, rel=0.01)
 
 
-@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("encoder", KINDS)
 @pytest.mark.parametrize(("up", "resize"), [("transpose", "half_pixel"), pytest.param("bilinear", "align_corners", marks=pytest.mark.slow)])
 def test_every_encoder(encoder, up, resize):
     card = archs.new_card("unet", size=64, wm=0.25, encoder=encoder, up=up, resize=resize, channels=4, classes=2)

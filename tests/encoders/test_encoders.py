@@ -25,21 +25,24 @@ def count(weights) -> int:
     return sum(int(np.prod(weight.shape)) for weight in weights)
 
 
+@cache
+def taps(encoder: str) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    image = keras.Input((96, 64, 4))
+    return keras.Model(image, ENCODERS[encoder].features(image, wm=0.35))
+
+
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_taps_lie_at_a_half_to_a_thirty_second(encoder):
-    image = keras.Input((96, 64, 4))
-    features = ENCODERS[encoder].features(image, wm=0.35)
-    assert [feature.shape[1:3] for feature in features] == [(96 // 2**n, 64 // 2**n) for n in range(1, 6)]
-    model = keras.Model(image, features)
+    model = taps(encoder)
+    assert [shape[1:3] for shape in model.output_shape] == [(96 // 2**n, 64 // 2**n) for n in range(1, 6)]
     assert not [layer.name for layer in model.layers[1:] if not layer.name.startswith("enc_")]
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_every_weight_of_the_encoder_gets_a_gradient(encoder):
-    keras.utils.set_random_seed(0)
-    image = keras.Input((64, 64, 3))
-    model = keras.Model(image, ENCODERS[encoder].features(image, wm=0.35))
-    x = tf.random.stateless_normal((2, 64, 64, 3), seed=(1, 2))
+    model = taps(encoder)
+    x = tf.random.stateless_normal((2, 96, 64, 4), seed=(1, 2))
     with tf.GradientTape() as tape:
         loss = tf.add_n([tf.reduce_mean(feature**2) for feature in model(x, training=True)])
     gradients = tape.gradient(loss, model.trainable_variables)

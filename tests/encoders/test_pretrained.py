@@ -39,8 +39,13 @@ CASES = [
     ("munet_mnv2", "mobilenet_v2", 0.5, "block_16_project_BN", "enc_block_16_project_BN", 102),
     ("munet_mnv2_transition", "mobilenet_v2", 0.35, "block_6_expand_relu", "enc_block_6_expand_relu", 102),
     ("munet_mnv3_transition", "mobilenet_v3_small", 1.0, "Conv_1/BatchNorm", "enc_Conv_1_BatchNorm", 68),
-    ("munet_mnv3", "mobilenet_v3_small", 1.0, "Conv_1/BatchNorm", "enc_Conv_1_BatchNorm", 68),
-    ("mobilenet_v2_unet", "mobilenet_v2", 1.0, "out_relu", "enc_out_relu", 104),
+    *(
+        pytest.param(*case, marks=pytest.mark.slow)
+        for case in (
+            ("munet_mnv3", "mobilenet_v3_small", 1.0, "Conv_1/BatchNorm", "enc_Conv_1_BatchNorm", 68),
+            ("mobilenet_v2_unet", "mobilenet_v2", 1.0, "out_relu", "enc_out_relu", 104),
+        )
+    ),
 ]
 
 
@@ -72,9 +77,9 @@ def taps_of(encoder, source):
     [
         ("mobilenet_v2", 1.4, 64),
         ("mobilenet_v3_small", 0.75, 96),
-        ("mobilenet_v3_small_full", 1.0, 96),
+        pytest.param("mobilenet_v3_small_full", 1.0, 96, marks=pytest.mark.slow),
         ("mobilenet_v3_small_full", 0.75, 64),
-        ("mobilenet_v3_large", 1.0, 64),
+        pytest.param("mobilenet_v3_large", 1.0, 64, marks=pytest.mark.slow),
         ("mobilenet_v3_large_full", 0.75, 64),
         ("resnet50", 1.0, 64),
     ],
@@ -164,7 +169,7 @@ def test_offline_says_which_file_goes_where(monkeypatch, encoder, wm):
     assert f"put {asked[0]} into ~/.keras/models/" in str(error.value)
 
 
-@pytest.mark.parametrize(("encoder", "wm"), [("mobilenet_v2", 0.35), ("mobilenet_v3_small_full", 1.0)])
+@pytest.mark.parametrize(("encoder", "wm"), [("mobilenet_v2", 0.35), pytest.param("mobilenet_v3_small_full", 1.0, marks=pytest.mark.slow)])
 def test_imagenet_weights_reach_the_encoder_of_munet(monkeypatch, tmp_path, encoder, wm):
     source = application(encoder, wm)
     source.save_weights(tmp_path / "fetched.h5")

@@ -180,7 +180,16 @@ def test_graphs_that_cannot_be_deployed_are_refused() -> None:
 
 
 NARROW = {"unet": 0.125, "u2net": 0.125, "resunet": 0.125, "autoencoder": 0.25, "munet": 0.5}
-TWINS = {"munet_mnv2_transition", "mobilenet_v4_unet", "portrait_nano_m", "portrait_nano_l", "u2net", "u2netp"}
+TWINS = {
+    "munet",
+    "munet_mnv2_transition",
+    "mobilenet_v2_unet",
+    "mobilenet_v4_unet",
+    "portrait_nano_m",
+    "portrait_nano_l",
+    "u2net",
+    "u2netp",
+}
 """Made of the layers of another arch, or large."""
 TRIED = {("munet_mnv3_transition", "resize")}
 """Options whose values are tried each time; the others take `-m slow`."""

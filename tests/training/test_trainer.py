@@ -96,8 +96,8 @@ CYCLED = {"optimizer": "sgd", "schedule": "onecycle", "cycle_momentum": "0.8,0.9
 @pytest.mark.parametrize(
     ("changes", "epoch", "step"),
     [
-        ({}, 3, 1),
-        ({"freeze_epochs": 2}, 2, 2),
+        pytest.param({}, 3, 1, marks=pytest.mark.slow),
+        pytest.param({"freeze_epochs": 2}, 2, 2, marks=pytest.mark.slow),
         ({**EVERYTHING, "precision": "mixed_float16"}, 2, 2),
         pytest.param({}, 2, 3, marks=pytest.mark.slow),
         pytest.param({"schedule": "plateau", "plateau_patience": 1}, 3, 2, marks=pytest.mark.slow),
