@@ -12,16 +12,12 @@ from portraitseg.archs import ArchSpec, Heads
 from portraitseg.card import CAFFE, Card
 from portraitseg.cli import main
 from portraitseg.training import trainer as trainer_module
-
-
-def tiny(x, *, wm, classes):
-    x = layers.relu(layers.norm(layers.conv(x, 8, 3, stride=2, name="enc_conv"), name="enc_bn"), name="enc_relu")
-    return layers.conv(layers.upsample(x, name="dec_up"), classes, 1, name="head_conv")
+from tests.tiny import SPEC, disc
 
 
 @pytest.fixture(autouse=True)
 def tiny_arch(monkeypatch, tmp_path):
-    monkeypatch.setitem(archs.ARCHS, "tiny", ArchSpec(builder=tiny, size=32, wm=1.0, encoder="mobilenet_v2", paper="-"))
+    monkeypatch.setitem(archs.ARCHS, "tiny", SPEC)
     monkeypatch.chdir(tmp_path)
 
 
@@ -32,10 +28,8 @@ def data(tmp_path) -> Path:
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True)
     for number in range(24):
-        mask = np.zeros((40, 48), np.uint8)
-        cv2.circle(mask, tuple(int(v) for v in random.integers(14, 28, 2)), 10, 255, -1)
-        picture = random.integers(0, 80, (40, 48, 3)) + (mask > 0)[..., None] * 150
-        cv2.imwrite(str(folder / "images" / f"{number}.jpg"), picture.astype(np.uint8))
+        picture, mask = disc(random)
+        cv2.imwrite(str(folder / "images" / f"{number}.jpg"), picture)
         cv2.imwrite(str(folder / "masks" / f"{number}.png"), mask)
     return folder
 

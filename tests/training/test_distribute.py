@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -22,6 +21,7 @@ from portraitseg.data.pipeline import Share, train_batches
 from portraitseg.data.synthetic import Synthetic
 from portraitseg.errors import InputError
 from portraitseg.training.distribute import Devices, place
+from tests.tiny import write_discs
 
 TWO = {"worker": ["a:1", "b:1"]}
 
@@ -144,18 +144,7 @@ def test_each_worker_has_noise_of_its_own_and_finds_it_again():
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
-    random = np.random.default_rng(0)
-    for part, count in (("train", 80), ("val", 8)):
-        for name in ("images", "masks"):
-            (folder / part / name).mkdir(parents=True)
-        for number in range(count):
-            mask = np.zeros((40, 48), np.uint8)
-            cv2.circle(mask, tuple(int(v) for v in random.integers(14, 28, 2)), 10, 255, -1)
-            picture = random.integers(0, 80, (40, 48, 3)) + (mask > 0)[..., None] * 150
-            cv2.imwrite(str(folder / part / "images" / f"{part}{number}.png"), picture.astype(np.uint8))
-            cv2.imwrite(str(folder / part / "masks" / f"{part}{number}.png"), mask)
-    return folder
+    return write_discs(tmp_path_factory.mktemp("pictures"), train=80, val=8)
 
 
 def start(folder: Path, *words: str, dropout: float = 0.0, cpus: int = 1, tf_config: str = "") -> subprocess.Popen:

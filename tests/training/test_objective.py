@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from portraitseg import archs, layers, losses
+from portraitseg import archs, losses
 from portraitseg.archs import ArchSpec, Heads
 from portraitseg.card import CAFFE
 from portraitseg.data.sources import Dataset
@@ -15,6 +15,7 @@ from portraitseg.training.objective import head_weights, make_objective
 from portraitseg.training.settings import LossSettings
 from portraitseg.training.texture import make_texture
 from portraitseg.training.trainer import Trainer
+from tests.tiny import SPEC
 
 SIZE = 32
 random = np.random.default_rng(0)
@@ -223,15 +224,10 @@ class Grey:
         return np.full((40, 40, 3), 120, np.uint8), mask
 
 
-def tiny(x, *, wm, classes):
-    x = layers.relu(layers.norm(layers.conv(x, 8, 3, stride=2, name="enc_conv"), name="enc_bn"), name="enc_relu")
-    return layers.conv(layers.upsample(x, name="dec_up"), classes, 1, name="head_conv")
-
-
 @pytest.mark.parametrize("consistency", [0.0, 2.0])
 def test_with_two_views_the_pipeline_changes_geometry_alone(tmp_path, monkeypatch, consistency):
     """Grey pictures, warped, keep their one grey value; the pipeline's own colours and noise would change it."""
-    monkeypatch.setitem(archs.ARCHS, "tiny", ArchSpec(builder=tiny, size=32, paper="-"))
+    monkeypatch.setitem(archs.ARCHS, "tiny", SPEC)
     config = TrainConfig(arch="tiny", epochs=1, batch=8, consistency=consistency, augment="strong")
     (found,) = Trainer(config, Dataset(train=Grey(), val=Grey(), report=[]), tmp_path)._batches()
     assert len({mask.sum() for mask in found["mask"].numpy()}) > 4
@@ -239,6 +235,6 @@ def test_with_two_views_the_pipeline_changes_geometry_alone(tmp_path, monkeypatc
 
 
 def test_a_run_says_at_its_start_that_side_weights_do_not_fit(tmp_path, monkeypatch):
-    monkeypatch.setitem(archs.ARCHS, "tiny", ArchSpec(builder=tiny, size=32, paper="-"))
+    monkeypatch.setitem(archs.ARCHS, "tiny", SPEC)
     with pytest.raises(InputError, match="does not fit a net with 0 side outputs"):
         Trainer(TrainConfig(arch="tiny", side_weights="1,1"), Dataset(train=Grey(), val=Grey(), report=[]), tmp_path)

@@ -13,25 +13,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from portraitseg import archs, layers
-from portraitseg.archs import ArchSpec
+from portraitseg import archs
 from portraitseg.cli import main
 from portraitseg.training import report, tracking
 from portraitseg.training.config import TrainConfig
+from tests.tiny import SPEC, write_discs
 
 STEPS = 10
 """Steps an epoch: 40 pictures in batches of 4."""
 EPOCHS = 3
 
 
-def tiny(x, *, wm, classes):
-    x = layers.relu(layers.norm(layers.conv(x, 8, 3, stride=2, name="enc_conv"), name="enc_bn"), name="enc_relu")
-    return layers.conv(layers.upsample(x, name="dec_up"), classes, 1, name="head_conv")
-
-
 @pytest.fixture(autouse=True)
 def tiny_arch(monkeypatch, tmp_path):
-    monkeypatch.setitem(archs.ARCHS, "tiny", ArchSpec(builder=tiny, size=32, wm=1.0, encoder="mobilenet_v2", paper="-"))
+    monkeypatch.setitem(archs.ARCHS, "tiny", SPEC)
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith(("WANDB_", "MLFLOW_"))]:
         monkeypatch.delenv(name)
@@ -43,18 +38,7 @@ def tiny_arch(monkeypatch, tmp_path):
 
 @pytest.fixture
 def data(tmp_path) -> Path:
-    folder = tmp_path / "pictures"
-    random = np.random.default_rng(0)
-    for part, count in (("train", 40), ("val", 6)):
-        for name in ("images", "masks"):
-            (folder / part / name).mkdir(parents=True)
-        for number in range(count):
-            mask = np.zeros((40, 48), np.uint8)
-            cv2.circle(mask, tuple(int(v) for v in random.integers(14, 28, 2)), 10, 255, -1)
-            picture = random.integers(0, 80, (40, 48, 3)) + (mask > 0)[..., None] * 150
-            cv2.imwrite(str(folder / part / "images" / f"{part}{number}.png"), picture.astype(np.uint8))
-            cv2.imwrite(str(folder / part / "masks" / f"{part}{number}.png"), mask)
-    return folder
+    return write_discs(tmp_path / "pictures", train=40, val=6)
 
 
 def train(data: Path, *words: str) -> int:
