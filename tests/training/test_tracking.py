@@ -6,6 +6,7 @@ import os
 import signal
 import struct
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -115,7 +116,17 @@ def test_mlflow(data, monkeypatch):
 
 
 def records(path: Path) -> list:
-    """The records of a .wandb file: LevelDB's log format (blocks of 32 KiB, records in pieces) after a header of 7 bytes."""
+    """The records of a .wandb file, once the last one is there: wandb's own process may still be writing when the run has ended."""
+    for _ in range(100):
+        found = _records(path)
+        if found and found[-1].WhichOneof("record_type") == "exit":
+            break
+        time.sleep(0.2)
+    return found
+
+
+def _records(path: Path) -> list:
+    """LevelDB's log format (blocks of 32 KiB, records in pieces) after a header of 7 bytes."""
     from wandb.proto.wandb_internal_pb2 import Record
 
     content, found, piece, place = path.read_bytes(), [], b"", 7
