@@ -165,8 +165,17 @@ def decoder(arch, resize):
     return found
 
 
-@pytest.mark.parametrize("arch", [name for name, spec in archs.ARCHS.items() if "resize" in spec.options and name not in OTHER_WIDTHS])
-@pytest.mark.parametrize("resize", RESIZES)
+def enlarging() -> list:
+    """Every arch that enlarges with every way to do so; for those beside the default way, all but two archs take `-m slow`."""
+    names = [name for name, spec in archs.ARCHS.items() if "resize" in spec.options and name not in OTHER_WIDTHS]
+    quick = {(name, RESIZES[0]) for name in names} | {
+        (name, way) for name in ("munet_mnv3_transition", "portrait_nano_s") for way in RESIZES
+    }
+    pairs = [(name, way) for way in RESIZES for name in names]
+    return [pytest.param(*pair, marks=[] if pair in quick else [pytest.mark.slow]) for pair in pairs]
+
+
+@pytest.mark.parametrize(("arch", "resize"), enlarging())
 def test_no_enlarging_layer_of_any_arch_shifts_the_mask(arch, resize):
     """A disc in the middle, through a copy of each enlarging layer of the net: its centre stays the middle."""
     for layer in decoder(arch, resize):
