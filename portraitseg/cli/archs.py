@@ -16,6 +16,7 @@ import tyro
 from portraitseg.card import Card
 from portraitseg.errors import InputError
 from portraitseg.quiet import load_tensorflow
+from portraitseg.training.settings.net import NetVariant
 
 if TYPE_CHECKING:
     import tf_keras as keras
@@ -30,39 +31,15 @@ NUMBERS = {"training", "trainable", "folded", "channels", "params", "MMACs"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(NetVariant):
     """Settings of `portraitseg archs`."""
 
     arch: Annotated[str, tyro.conf.Positional] = ""
     """The net to show; all are listed if it is left out."""
-    wm: float | None = None
-    """Width multiplier (default: the arch's own)."""
-    size: int | None = None
-    """Height and width of the input in pixels, a multiple of 32 (default: the arch's own)."""
-    encoder: str | None = None
-    """Encoder, where the arch takes one."""
-    decoder: str | None = None
-    """Decoder variant, where the arch has some."""
-    up: str | None = None
-    """How the decoder enlarges, where the arch has a choice."""
-    act: str | None = None
-    """Activation, where the arch has a choice."""
-    resize: str | None = None
-    """Where the decoder enlarges bilinearly: half_pixel, align_corners or transpose."""
-    channels: int = 3
-    """Channels of the input: 3, or 4 with the prior."""
-    classes: int = 1
-    """Output channels: 1 or 2."""
     diagram: Path | None = None
     """Draw the stages too: a file that ends in .png, or in .mmd for Mermaid text."""
     force: bool = False
     """Overwrite an existing diagram."""
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The arch's options that were given."""
-        given = {name: getattr(self, name) for name in ("encoder", "decoder", "up", "act", "resize")}
-        return {name: value for name, value in given.items() if value is not None}
 
 
 def run(config: Config) -> int:

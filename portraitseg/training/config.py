@@ -79,12 +79,6 @@ class TrainConfig(
         return [phase for phase in plan if phase.epochs]
 
     @property
-    def options(self) -> dict[str, Any]:
-        """The arch's options that were given."""
-        given = {name: getattr(self, name) for name in ("encoder", "decoder", "up", "act", "resize")}
-        return {name: value for name, value in given.items() if value is not None}
-
-    @property
     def total_epochs(self) -> int:
         """Epochs of all phases; with --qat as a last phase, without it."""
         if self.qat_start:

@@ -79,7 +79,6 @@ def test_diagrams_are_written_and_kept(tmp_path, capsys):
         (["nonet"], "unknown arch 'nonet'; choose one of munet_mnv2"),
         (["munet_mnv3", "--decoder", "bilinear"], "munet_mnv3 has no decoder 'bilinear'; leave it out"),
         (["munet_mnv3", "--size", "100"], "multiple of 32, got 100; try 96"),
-        (["munet_mnv3", "--classes", "3"], "classes 1 or 2"),
         (["munet_mnv3", "--diagram", "net.svg"], "a diagram ends in .png or .mmd, got 'net.svg'"),
     ],
 )

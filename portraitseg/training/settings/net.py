@@ -1,15 +1,13 @@
 """Which net is trained."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetSettings:
-    """The net and its variant."""
+class NetVariant:
+    """What there is to choose of a net."""
 
-    arch: str = "munet_mnv3"
-    """The net: `portraitseg archs` lists them."""
     wm: float | None = None
     """Width multiplier (default: the arch's own)."""
     size: int | None = None
@@ -28,5 +26,19 @@ class NetSettings:
     """Channels of the input: RGB, or RGB and the prior (the mask of the frame before)."""
     classes: Literal[1, 2] = 1
     """Output channels: one logit, or two of which channel 1 is the person."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arch's options that were given."""
+        given = {name: getattr(self, name) for name in ("encoder", "decoder", "up", "act", "resize")}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetSettings(NetVariant):
+    """The net, its variant and its start."""
+
+    arch: str = "munet_mnv3"
+    """The net: `portraitseg archs` lists them."""
     pretrained: str | None = None
     """Encoder weights to start from: "imagenet", or an .h5 file with keras.applications' layer names."""
