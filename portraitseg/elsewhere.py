@@ -43,8 +43,8 @@ def run(code: str, path: Path, *arguments: str) -> str | None:
     status = process.returncode
     if complaint is None or status == -signal.SIGXCPU:
         raise InputError(
-            f"{path} was not read within {seconds} s of processor time, or the library waited {IDLE} s for nothing: it is damaged or hostile, "
-            "copy it again; if it is a slow model of yours, give its card (.json) the file's sha256"
+            f"{path} was not read within {seconds} s of processor time, or the library waited {IDLE} s for nothing: it is damaged or "
+            "hostile, copy it again; if it is a slow model of yours, give its card (.json) the file's sha256"
         )
     if status in (0, 1):
         return (complaint.strip().splitlines() or ["no message"])[-1] if status else None
