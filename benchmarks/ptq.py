@@ -79,7 +79,7 @@ def _compare(net: Path, config: Config, dataset: Dataset, folder: Path) -> list[
     path, _, input_range = str(net).partition(":")
     card = foreign_card(Path(path), input_range=input_range) if input_range else Card.load(card_path(Path(path)))
     card = dataclasses.replace(card, sha256="")
-    content, indices = Path(path).read_bytes(), draw(len(dataset.train), config.pictures, seed=config.seed)
+    content, indices = _without_card(Path(path).read_bytes()), draw(len(dataset.train), config.pictures, seed=config.seed)
     pictures = list(CalibrationSet(source=dataset.train, indices=indices, card=card))
     labels = [("none", "", "")]
     files = [_save(folder / "float.tflite", content, card)]
@@ -95,6 +95,15 @@ def _compare(net: Path, config: Config, dataset: Dataset, folder: Path) -> list[
         _line(Path(path).stem, label, miou, by_quantizer[label[0]], scores[0], file)
         for label, miou, file in zip(labels, scores, files, strict=True)
     ]
+
+
+def _without_card(content: bytes) -> bytes:
+    """The file without what it says of itself: that is not true of what is made of it."""
+    from portraitseg.quantization.post_training.tflite_graph import TFLiteGraph
+
+    flat = TFLiteGraph(content)
+    flat.model.metadata = []
+    return flat.content()
 
 
 def _files(content: bytes, pictures: list[Any]) -> Iterator[tuple[tuple[str, str, str], bytes]]:
