@@ -19,6 +19,18 @@ class Frame:
     """Counted by the source from 0, frames that were dropped later included."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Position:
+    """The last frame that is safe in a recording; a source that is opened `after` it begins with the next one."""
+
+    index: int
+    time: float
+
+
+class SinkClosedError(Exception):
+    """The one who looks has had enough: the window was closed, the reader of the pipe has left. The run ends well."""
+
+
 class Source(Protocol):
     """Where frames come from; opened by `sources.open_source`."""
 
@@ -57,7 +69,17 @@ class Sink(Protocol):
 
         Raises:
             InputError: the disk is full, the server has gone, the device was taken away.
+            SinkClosedError: whoever takes the frames wants no more.
+        """
+
+    def finish(self) -> None:
+        """No more frames will come, and all that were wanted have: a video file gets its final form and name.
+
+        A run that was interrupted, and is to be resumed, calls `close` alone.
+
+        Raises:
+            InputError: the disk is full, the server has gone.
         """
 
     def close(self) -> None:
-        """Finish what was written, so that it can be played. May be called twice."""
+        """Free everything, within seconds; what was recorded can be played. May be called twice, and while another thread writes."""
