@@ -130,18 +130,12 @@ def fit_mask(mask: UInt8, size: tuple[int, int], fit: str) -> UInt8:
 
 def from_prob(prob: Float32, size: tuple[int, int], fit: str) -> Float32:
     """Undo the fit: a net's prob (h,w) at the picture's own size (H,W), bilinear, in [0,1]."""
-    rows, columns = _box(size, (prob.shape[0], prob.shape[1]), fit)
+    rows, columns = box(size, (prob.shape[0], prob.shape[1]), fit)
     out = np.asarray(cv2.resize(prob[rows, columns], size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
     return np.clip(out, 0, 1, out=out)
 
 
-def _fit(image: UInt8, size: tuple[int, int], fit: str) -> tuple[UInt8, tuple[slice, slice]]:
-    """Resize `image` to the part of `size` that it fills; also give that part."""
-    rows, columns = _box((image.shape[0], image.shape[1]), size, fit)
-    return resize(image, (rows.stop - rows.start, columns.stop - columns.start)), (rows, columns)
-
-
-def _box(size: tuple[int, int], target: tuple[int, int], fit: str) -> tuple[slice, slice]:
+def box(size: tuple[int, int], target: tuple[int, int], fit: str) -> tuple[slice, slice]:
     """The rows and columns of `target` (h,w) that a picture of `size` (H,W) fills."""
     if fit == "stretch":
         return slice(0, target[0]), slice(0, target[1])
@@ -151,6 +145,12 @@ def _box(size: tuple[int, int], target: tuple[int, int], fit: str) -> tuple[slic
     height, width = (max(1, min(full, round(side * scale))) for side, full in zip(size, target, strict=True))
     top, left = (target[0] - height) // 2, (target[1] - width) // 2
     return slice(top, top + height), slice(left, left + width)
+
+
+def _fit(image: UInt8, size: tuple[int, int], fit: str) -> tuple[UInt8, tuple[slice, slice]]:
+    """Resize `image` to the part of `size` that it fills; also give that part."""
+    rows, columns = box((image.shape[0], image.shape[1]), size, fit)
+    return resize(image, (rows.stop - rows.start, columns.stop - columns.start)), (rows, columns)
 
 
 def _decode(path: Path, decoder: Callable[[UInt8], Any]) -> Any:
