@@ -43,7 +43,7 @@ class Look:
         Raises:
             InputError: a number is.
         """
-        ends = {"threshold": (0.01, 0.99), "feather": (0.0, 1.0), "smoothing": (0.0, 1.0), "skip": (0, math.inf), "background": (0, math.inf)}
+        ends = {"threshold": (0.01, 0.99), "feather": (0, 1), "smoothing": (0, 1), "skip": (0, math.inf), "background": (0, math.inf)}
         for name, (low, high) in ends.items():
             if not low <= (value := getattr(self, name)) <= high:
                 raise InputError(f"{name.replace('_', '-')} must be from {low} to {high}, got {value}")
@@ -51,4 +51,3 @@ class Look:
     def toggle(self, name: str) -> None:
         """Turn a field that is on or off to the other."""
         setattr(self, name, not getattr(self, name))
-

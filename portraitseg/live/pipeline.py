@@ -12,7 +12,9 @@ from typing import Protocol
 from portraitseg.image import Float32, UInt8
 from portraitseg.live.channel import Channel
 from portraitseg.live.frames import Frame, Sink, SinkClosedError, Source
+from portraitseg.live.segmenter import Segmenter
 from portraitseg.live.timing import Times
+from portraitseg.runtime import Runtime
 
 WAITING = 4
 """Frames of a file that may wait between two stages."""
@@ -27,7 +29,7 @@ class Segments(Protocol):
         """The next frame -> prob (h,w) in [0,1] of any size; enlarged to the frame's size it lies on the picture."""
 
 
-class Composes(Protocol):
+class Effect(Protocol):
     """What makes a composite of a frame and its prob."""
 
     def __call__(self, frame: Frame, prob: Float32) -> UInt8:
@@ -41,13 +43,13 @@ class _Seen:
 
 
 class Pipeline:
-    """A source, what finds the person, what composes, a sink. Runs once."""
+    """A source, a net, what is made of its probs, a sink. Runs once."""
 
     def __init__(
         self,
         source: Source,
-        segmenter: Segments,
-        composer: Composes,
+        runtime: Runtime | Segments,
+        effects: Effect,
         sink: Sink,
         *,
         after: int = -1,
@@ -57,14 +59,15 @@ class Pipeline:
 
         Args:
             source: is closed at the end.
-            segmenter: called in a thread of its own.
-            composer: called in the thread that calls `run`, as is the sink.
+            runtime: called in a thread of its own; a net alone gets a `Segmenter` about it.
+            effects: called in the thread that calls `run`, as is the sink.
             sink: is finished and closed at the end.
-            after: frames up to this index are seen by the segmenter, which remembers, but go no further.
+            after: frames up to this index are seen by the net, which remembers, but go no further.
             each: called after every composite that the sink has taken.
         """
         self.times = Times()
-        self._source, self._segmenter, self._composer, self._sink = source, segmenter, composer, sink
+        self._segmenter = Segmenter(runtime) if isinstance(runtime, Runtime) else runtime
+        self._source, self._effects, self._sink = source, effects, sink
         self._after, self._each = after, each
         size = 1 if source.live else WAITING
         self._captured: Channel[Frame] = Channel(size, newest_wins=source.live)
@@ -152,7 +155,7 @@ class Pipeline:
         if seen.frame.index <= self._after:
             return
         with self.times.stage("compose"):
-            composite = self._composer(seen.frame, seen.prob)
+            composite = self._effects(seen.frame, seen.prob)
         with self.times.stage("sink"):
             self._sink.write(seen.frame, composite)
         self.times.out()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -23,6 +23,7 @@ from portraitseg.runtime.tensors import (
 )
 
 
+@runtime_checkable
 class Runtime(Protocol):
     """A loaded model, whatever file it came from."""
 

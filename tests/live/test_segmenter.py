@@ -7,8 +7,8 @@ import pytest
 from portraitseg.card import UNIT, Card
 from portraitseg.image import to_input
 from portraitseg.live.frames import Frame
-from portraitseg.live.segmenter import Segmenter, prob_of, shrink
-from portraitseg.live.smoothing import smoother
+from portraitseg.live.look import Look
+from portraitseg.live.segmenter import Segmenter, prob_of
 
 CARD = Card(arch="tiny", wm=1.0, size=(32, 32), input=UNIT)
 
@@ -53,20 +53,10 @@ def test_the_prob_lies_on_the_picture_whatever_its_shape(fit, size):
         assert columns[: size[1] // 2 - sure].min(initial=1) > 0.95 and columns[size[1] // 2 + sure :].max() < 0.05
 
 
-def test_shrinking_is_nearly_the_area_average():
-    noise = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8), (0, 0), 2)
-    area = cv2.resize(noise, (256, 256), interpolation=cv2.INTER_AREA).astype(float)
-    ours, linear = (np.abs(small - area).mean() for small in (shrink(noise, (256, 256)), cv2.resize(noise, (256, 256))))
-    assert ours < 0.7 * linear  # one bilinear step leaves out most pixels
-    halved = noise.reshape(360, 2, 640, 2, 3).mean((1, 3))
-    assert np.abs(shrink(noise, (360, 640)) - halved).max() <= 0.75
-
-
 @pytest.mark.parametrize("skip", [0, 2])
 def test_skipped_frames_get_the_last_prob(skip):
     net = Green(CARD)
-    segmenter = Segmenter(net, smoother("none"))
-    segmenter.skip = skip
+    segmenter = Segmenter(net, look=Look(skip=skip, smoothing=0))
     probs = [segmenter(frame(np.full((32, 32, 3), 10 * number, np.uint8), number)).mean() * 255 for number in range(7)]
     assert np.allclose(probs, [10 * (number - number % (skip + 1)) for number in range(7)], atol=0.01)
     assert len(net.fed) == len(range(0, 7, skip + 1))
@@ -74,7 +64,7 @@ def test_skipped_frames_get_the_last_prob(skip):
 
 def test_a_net_with_a_prior_is_fed_its_own_prob_before_smoothing_and_none_after_a_new_size():
     net = Green(replace(CARD, channels=4))
-    segmenter = Segmenter(net, smoother("ema", 1.0))
+    segmenter = Segmenter(net, look=Look(smoothing=1))
     first = np.full((32, 32, 3), 200, np.uint8)
     segmenter(frame(first, 0))
     segmenter(frame(first, 1))
@@ -92,7 +82,22 @@ def test_smoothing_sees_frames_in_time():
         def run(self, x):
             return np.full((32, 32), next(probs), np.float32)
 
-    segmenter = Segmenter(Jumping(CARD), smoother("ema", 1.0))
+    segmenter = Segmenter(Jumping(CARD), look=Look(smoothing=1))
     still = np.full((32, 32, 3), 90, np.uint8)
     means = [float(segmenter(frame(still, number)).mean()) for number in range(3)]
     assert means[0] == 0 and 0 < means[1] < means[2] < 1
+
+
+def test_subtraction_takes_the_nets_place_while_the_look_says_so():
+    net, look = Green(CARD), Look(smoothing=0)
+    segmenter = Segmenter(net, look=look)
+    room = np.full((60, 80, 3), 100, np.uint8)
+    segmenter(frame(room))
+    look.subtract = True
+    for number in range(30):
+        assert segmenter(frame(room, number)).max() == 0  # it learns
+    visited = room.copy()
+    visited[20:, 30:50] = 200
+    prob = cv2.resize(segmenter(frame(visited, 31)), (80, 60))
+    assert prob[30:55, 35:45].min() > 0.9 and prob[:, :20].max() < 0.1
+    assert len(net.fed) == 1
