@@ -60,6 +60,10 @@ class Source(Protocol):
 class Sink(Protocol):
     """Where composites go; opened by `sinks.open_sink`."""
 
+    @property
+    def done(self) -> Position | None:
+        """The last frame that an earlier run has recorded already, where that run is resumed."""
+
     def write(self, frame: Frame, image: UInt8) -> None:
         """Take one composite.
 

@@ -1,0 +1,77 @@
+"""A window on the screen, through OpenCV."""
+
+import cv2
+
+from portraitseg.errors import InputError
+from portraitseg.image import UInt8
+from portraitseg.live import display
+from portraitseg.live.frames import Frame, SinkClosedError
+
+SIDE = 1280  # pixels: a window opens no larger; it can be enlarged
+
+
+class Window:
+    """The newest frame; keys and the window's own buttons. All of it in the main thread, as OpenCV asks."""
+
+    done = None
+
+    def __init__(self, title: str) -> None:
+        """See that there is a display.
+
+        Args:
+            title: also its name for `cv2.createTrackbar`; the window opens with the first frame, or with `show`.
+
+        Raises:
+            InputError: there is none, or this OpenCV has no windows.
+        """
+        display.require()
+        self.title = title
+        self._open = False
+        self._closed = False
+
+    def show(self, width: int, height: int) -> None:
+        """Open the window for frames of this size."""
+        cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        scale = min(1.0, SIDE / max(width, height))
+        cv2.resizeWindow(self.title, max(1, round(width * scale)), max(1, round(height * scale)))
+        self._open = True
+
+    def write(self, frame: Frame, image: UInt8) -> None:
+        """See `Sink`. Shown when `poll` is called next."""
+        if self._closed:
+            raise SinkClosedError("the window is closed")
+        if not self._open:
+            self.show(image.shape[1], image.shape[0])
+        try:
+            cv2.imshow(self.title, cv2.cvtColor(image, cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR))
+        except cv2.error as error:
+            raise InputError(f"the window cannot show a picture: {error.err}; use --sink file") from error
+
+    def poll(self, seconds: float = 0.0) -> str | None:
+        """Let the window draw and give the key that was pressed: a character, as "c", "?", " "; "esc"; None without one.
+
+        Args:
+            seconds: to wait for a key; at least a millisecond passes.
+
+        Raises:
+            SinkClosedError: the window was closed by its button.
+        """
+        if not self._open:
+            return None
+        code = cv2.waitKey(max(1, round(seconds * 1000)))
+        if cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1:
+            self.close()
+            raise SinkClosedError("the window was closed")
+        code &= 0xFF
+        return None if code == 0xFF else "esc" if code == 27 else chr(code)
+
+    def finish(self) -> None:
+        """See `Sink`."""
+        self.close()
+
+    def close(self) -> None:
+        """See `Sink`; in the main thread, too."""
+        if self._open and not self._closed:
+            cv2.destroyWindow(self.title)
+            cv2.waitKey(1)  # only now it goes
+        self._closed = True
