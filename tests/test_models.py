@@ -7,7 +7,8 @@ import pytest
 
 from portraitseg import image
 from portraitseg.card import Card, card_path
-from portraitseg.cli.test import DEFAULT_MODEL, SAMPLE
+from portraitseg.cli.defaults import MODEL
+from portraitseg.cli.test import SAMPLE
 from portraitseg.export import tflite_report
 from portraitseg.runtime import open_artifact, predict
 
@@ -16,7 +17,7 @@ ARTIFACTS = sorted(MODELS.glob("*.tflite"))
 
 
 def test_they_are_small_and_each_has_its_card():
-    assert DEFAULT_MODEL in ARTIFACTS
+    assert MODEL in ARTIFACTS
     assert sum(path.stat().st_size for path in ARTIFACTS) < 5_000_000
     assert {path.suffix for path in MODELS.iterdir()} == {".tflite", ".json", ".md"}
     assert {card_path(path) for path in ARTIFACTS} == set(MODELS.glob("*.json"))
@@ -43,7 +44,7 @@ def test_they_find_the_astronaut(path):
 
 
 def test_int8_is_one_partition_without_float_tensors():
-    report = tflite_report.inspect(DEFAULT_MODEL.read_bytes())
+    report = tflite_report.inspect(MODEL.read_bytes())
     assert report.partitions == 1
     assert not report.float_tensors
 

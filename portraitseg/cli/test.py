@@ -16,6 +16,7 @@ import numpy as np
 import tyro
 
 from portraitseg import image as pictures
+from portraitseg.cli.defaults import MODEL
 from portraitseg.compose import blend
 from portraitseg.compose.colours import allowed, find_colour
 from portraitseg.errors import InputError
@@ -23,7 +24,6 @@ from portraitseg.files import refuse_existing
 from portraitseg.runtime import Runtime, foreign_card, has_card, open_artifact, predict
 
 SAMPLE = Path(__file__).parents[1] / "assets" / "astronaut.jpg"
-DEFAULT_MODEL = Path(__file__).parents[2] / "models" / "munet_mnv2_transition-wm035-256-int8.tflite"
 
 Background = Callable[[pictures.UInt8, pictures.UInt8], pictures.UInt8]
 """(image, alpha) -> what goes behind the person: RGB (H,W,3) or one colour (3,)."""
@@ -36,7 +36,7 @@ class Config:
     # Plain types, no `Path | None`: for a union of that form tyro loads typeguard, and with it asyncio and unittest, 0.1 s in all.
     photo: Annotated[Path, tyro.conf.Positional] = SAMPLE
     """A photo or a folder of photos (not searched in depth)."""
-    model: Path = DEFAULT_MODEL
+    model: Path = MODEL
     """An artifact of any format or a checkpoint (.h5), with its card beside it: .tflite, .onnx, .xml (OpenVINO), .pb, a SavedModel;
     or a bundle (.zip)."""
     background: str = "white"
