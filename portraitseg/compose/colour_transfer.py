@@ -1,0 +1,106 @@
+"""Global colour transfer (Reinhard 2001, doi:10.1109/38.946629): the person's colours get the background's mean and spread in Lab."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from portraitseg.compose.harmonize import person_box
+from portraitseg.compose.shrink import shrink
+
+UInt8 = NDArray[np.uint8]
+Float = NDArray[np.float64]
+
+SIDE = 96
+"""Longer side of the copies that the statistics are taken from, in pixels."""
+STEEPEST = 3.0
+"""No channel is spread more than that: a person in one grey before a colourful wall would become noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Of the Lab values of a part of a picture, on OpenCV's scale of bytes."""
+
+    mean: Float
+    """(3,)."""
+    spread: Float
+    """(3,), standard deviations."""
+
+    def towards(self, other: "Statistics", share: float) -> "Statistics":
+        """Between this (share 0) and another (share 1)."""
+        return Statistics(self.mean + share * (other.mean - self.mean), self.spread + share * (other.spread - self.spread))
+
+
+class ColourTransfer:
+    """Moves the person's colours towards the background's; over the frames of a video without flicker."""
+
+    def __init__(self, *, strength: float = 0.6, memory: float = 0.0) -> None:
+        """Prepare.
+
+        Args:
+            strength: 0 changes nothing, 1 gives the person the background's statistics entirely.
+            memory: share of the statistics that is kept from frame to frame, in [0,1): 0.9 for a video, 0 for unrelated pictures.
+        """
+        self.strength, self.memory = strength, memory
+        self._person: Statistics | None = None
+        self._behind: tuple[UInt8, Statistics] | None = None
+
+    def __call__(self, image: UInt8, alpha: UInt8, background: UInt8) -> UInt8:
+        """Transfer.
+
+        Args:
+            image: RGB (H,W,3).
+            alpha: (H,W).
+            background: RGB (H,W,3); where it is the same object as before, its statistics are not taken again.
+
+        Returns:
+            RGB (H,W,3); changed within the rectangle about the person.
+        """
+        box = person_box(alpha)
+        if box is None:
+            return image
+        out = image.copy()
+        tables = self._tables(self._statistics(image, alpha), self._scene(background))
+        out[box] = _through_lab(np.ascontiguousarray(image[box]), tables)
+        return out
+
+    def _statistics(self, image: UInt8, alpha: UInt8) -> Statistics:
+        """The person's, with what is remembered."""
+        fresh = statistics(image, alpha)
+        if self._person is not None:
+            fresh = fresh.towards(self._person, self.memory)
+        self._person = fresh
+        return fresh
+
+    def _scene(self, background: UInt8) -> Statistics:
+        if self._behind is None or self._behind[0] is not background:
+            fresh = statistics(background)
+            if self._behind is not None:
+                fresh = fresh.towards(self._behind[1], self.memory)
+            self._behind = background, fresh
+        return self._behind[1]
+
+    def _tables(self, person: Statistics, scene: Statistics) -> UInt8:
+        """(256,3): what becomes of L, a and b."""
+        ratio = np.minimum(scene.spread / np.maximum(person.spread, 1), STEEPEST)
+        values = np.arange(256)[:, None]
+        moved = (values - person.mean) * ratio + scene.mean
+        return np.clip(np.round(values + self.strength * (moved - values)), 0, 255).astype(np.uint8)
+
+
+def statistics(image: UInt8, alpha: UInt8 | None = None) -> Statistics:
+    """Mean and spread in Lab of RGB (H,W,3), weighted with alpha (H,W); a weight of 0 everywhere counts as 1 everywhere."""
+    scale = min(1.0, SIDE / max(image.shape[:2]))
+    size = max(1, round(image.shape[0] * scale)), max(1, round(image.shape[1] * scale))
+    lab = cv2.cvtColor(shrink(image, size), cv2.COLOR_RGB2Lab).reshape(-1, 3).astype(np.float64)
+    weight = None if alpha is None else shrink(alpha, size).reshape(-1).astype(np.float64)
+    weight = weight if weight is not None and weight.any() else None
+    mean = np.average(lab, axis=0, weights=weight)
+    return Statistics(mean, np.sqrt(np.average((lab - mean) ** 2, axis=0, weights=weight)))
+
+
+def _through_lab(image: UInt8, tables: UInt8) -> UInt8:
+    """RGB -> Lab -> tables -> RGB."""
+    lab = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2Lab), tables[None])
+    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), np.uint8)
