@@ -26,7 +26,7 @@ LARGEST = 320
 """Longer side of the small copy at the most, in pixels: a weak blur is made there too, so none is weaker than that copy enlarged."""
 MARGIN = 0.012
 """How far around the person nothing is taken, as a share of the longer side: nets miss the edge by about that much."""
-HIGHLIGHT = 12.0
+HIGHLIGHT = 40.0
 """How many times a white pixel outweighs a dark one: lights in the scene are brighter than a picture's white, and shine through a disc."""
 TRUST = np.float32(1e-3)
 """Weight of the whole background's mean, which takes over far from any background."""
@@ -50,7 +50,7 @@ def _blurred(image: UInt8, alpha: UInt8 | None, reach: float, working: float, *,
     scale = min(1.0, LARGEST / longer, working / (reach * longer))
     size = max(1, round(height * scale)), max(1, round(width * scale))
     small = shrink(image, size)
-    weight = np.ones(size, np.float32) if alpha is None else _background(shrink(alpha, size), max(1, round(MARGIN * max(size))))
+    weight = np.ones(size, np.float32) if alpha is None else _background(shrink(alpha, size), int(np.ceil(MARGIN * max(size))))
     if not weight.any():  # nothing of the background is seen; then anything may be behind the person, but it should not be black
         weight[:] = 1
     radius = reach * longer * scale
@@ -84,15 +84,15 @@ def _through_lens(image: UInt8, weight: Float32, radius: float) -> UInt8:
 
 LIGHT = ((np.arange(256) / 255) ** 2).astype(np.float32)
 """Byte -> light in [0,1]; the square, whose root is fast, is near enough to sRGB's curve."""
-BOOST = (1 + (HIGHLIGHT - 1) * np.clip((np.arange(256) - 190) / 60, 0, 1) ** 2).astype(np.float32)
-"""Byte of the brightest colour -> weight; from 250 on it is clipped light."""
+BOOST = (1 + (HIGHLIGHT - 1) * np.clip((np.arange(256) - 100) / 150, 0, 1) ** 3).astype(np.float32)
+"""Byte of the brightest colour -> weight; rises early, since a small copy shows small lights dimmer than they are."""
 
 
 def _disc(radius: float) -> Float32:
-    """Kernel (n,n) of sum 1: 1 inside, the rim in part."""
+    """Kernel (n,n) of sum 1: a disc whose rim is soft enough to be enlarged without steps."""
     reach = int(np.ceil(radius))
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    inside = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1).astype(np.float32)
+    inside = np.clip((radius - np.hypot(x, y)) / 1.5 + 0.5, 0, 1).astype(np.float32)
     return np.asarray(inside / inside.sum(), np.float32)
 
 

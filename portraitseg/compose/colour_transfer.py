@@ -14,8 +14,9 @@ Float = NDArray[np.float64]
 
 SIDE = 96
 """Longer side of the copies that the statistics are taken from, in pixels."""
-STEEPEST = 3.0
-"""No channel is spread more than that: a person in one grey before a colourful wall would become noise."""
+RATIOS = (0.5, 2.0)
+"""The least and the most that a channel's spread is multiplied by: before a plain wall a person would lose all contrast, and one in a
+plain coat would become noise before a colourful one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class ColourTransfer:
 
     def _tables(self, person: Statistics, scene: Statistics) -> UInt8:
         """(256,3): what becomes of L, a and b."""
-        ratio = np.minimum(scene.spread / np.maximum(person.spread, 1), STEEPEST)
+        ratio = np.clip(scene.spread / np.maximum(person.spread, 1e-3), *RATIOS)
         values = np.arange(256)[:, None]
         moved = (values - person.mean) * ratio + scene.mean
         return np.clip(np.round(values + self.strength * (moved - values)), 0, 255).astype(np.uint8)

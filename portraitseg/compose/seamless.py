@@ -103,4 +103,5 @@ def _mirrored(person: UInt8) -> list[int]:
 
 
 def _continued(picture: UInt8, borders: list[int]) -> UInt8:
-    return np.asarray(cv2.copyMakeBorder(picture, *borders, cv2.BORDER_REFLECT), np.uint8)
+    top, bottom, left, right = borders
+    return np.asarray(cv2.copyMakeBorder(picture, top, bottom, left, right, cv2.BORDER_REFLECT), np.uint8)
