@@ -18,6 +18,7 @@ COMMANDS = {
     "bundle": "put an artifact with card, labels, licence, sample and example into one .zip",
     "quant-debug": "find the layers that int8 spoils: error of each against float, a plot, the five worst",
     "test": "cut the person out of a photo or a folder of photos",
+    "live": "put another background behind a person, in front of a camera, in a video or a stream",
     "benchmark": "measure latency, memory, size and accuracy of artifacts",
     "benchmark pipeline": "measure whether the data pipeline keeps up with training",
     "delegates": "say which ops of a .tflite file XNNPACK, a GPU, NNAPI, QNN and the Edge TPU take",

@@ -9,24 +9,24 @@ from portraitseg.live.look import Look
 HELD = {"c": "colour_transfer", "s": "seamless", "m": "smooth_step", "h": "harmonize"}
 """Keys that turn an effect over for as long as they are held; with Shift, until the next time."""
 TOGGLES = {"g": "subtract", "f": "show_times", " ": "paused", "?": "show_help"}
-QUIT = ("q", "\x1b")
+QUIT = ("q", "esc")
 FIRST_REPEAT = 0.7
 """Seconds until a held key repeats for the first time, at the most: systems wait 0.25 to 0.66."""
 NEXT_REPEAT = 0.2
 """Seconds between further repeats, at the most: systems send 10 to 40 a second."""
 
 HELP = """\
-C  colour transfer     hold; Shift+C keeps it on
-S  seamless clone      hold; Shift+S keeps it on
-M  smooth step         hold; Shift+M keeps it
-H  harmonize           hold; Shift+H keeps it on
-B  next background
-G  background subtraction, on and off
-F  frames a second and times
-R  record, start and stop
-space  pause
-?  this help
-Q  quit (also Esc)"""
+C: colour transfer while held (Shift+C: on)
+S: seamless clone while held (Shift+S: on)
+M: smooth step off while held (Shift+M: off)
+H: harmonize while held (Shift+H: on)
+B: next background
+G: background subtraction
+F: frames a second and times
+R: record
+space: pause
+?: this help
+Q, Esc: quit"""
 
 
 @dataclass(kw_only=True)
@@ -97,7 +97,8 @@ class Slider:
 
     def place(self, look: Look) -> int:
         """Where the slider stands."""
-        return min(self.steps, round(getattr(look, self.name) / self.scale))
+        place = round(float(getattr(look, self.name)) / self.scale)
+        return place % (self.steps + 1) if self.name == "background" else min(self.steps, place)
 
     def move(self, look: Look, place: int) -> None:
         """Set the field."""

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 
@@ -10,15 +11,20 @@ from portraitseg.errors import InputError
 
 REMEDY = "use --sink file --out FILE instead"
 LIMIT = 20.0  # seconds for the trial
+FONTS = ("/usr/share/fonts", "/usr/local/share/fonts")
 TRIAL = "import cv2; cv2.namedWindow('trial', cv2.WINDOW_NORMAL); cv2.waitKey(1); cv2.destroyAllWindows()"
 
 
 def require() -> None:
-    """See that there is a display.
+    """See that there is a display, and make Qt, which OpenCV's wheels bring without fonts, find the system's and be quiet about others.
 
     Raises:
         InputError: there is none, or this OpenCV has no windows.
     """
+    os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")
+    if not Path(os.environ.get("QT_QPA_FONTDIR", "")).is_dir():  # OpenCV sets it to a folder that it does not have
+        font = next((font for folder in FONTS for font in sorted(Path(folder).rglob("*Sans.ttf"))), None)
+        os.environ["QT_QPA_FONTDIR"] = str(font.parent) if font else ""
     refusal = refused()
     if refusal:
         raise InputError(f"no window can be opened: {refusal}; {REMEDY}")

@@ -52,7 +52,6 @@ class Pipeline:
         effects: Effect,
         sink: Sink,
         *,
-        after: int = -1,
         each: Callable[[Frame], None] = lambda frame: None,
     ) -> None:
         """Put the stages together.
@@ -62,13 +61,12 @@ class Pipeline:
             runtime: called in a thread of its own; a net alone gets a `Segmenter` about it.
             effects: called in the thread that calls `run`, as is the sink.
             sink: is finished and closed at the end.
-            after: frames up to this index are seen by the net, which remembers, but go no further.
             each: called after every composite that the sink has taken.
         """
         self.times = Times()
         self._segmenter = Segmenter(runtime) if isinstance(runtime, Runtime) else runtime
         self._source, self._effects, self._sink = source, effects, sink
-        self._after, self._each = after, each
+        self._each = each
         size = 1 if source.live else WAITING
         self._captured: Channel[Frame] = Channel(size, newest_wins=source.live)
         self._seen: Channel[_Seen] = Channel(size, newest_wins=source.live)
@@ -107,7 +105,6 @@ class Pipeline:
             for thread in threads:
                 thread.join(PATIENCE)
             self._sink.close()
-        self.times.dropped = self._captured.dropped + self._seen.dropped
         return self.times
 
     def _capture(self) -> None:
@@ -152,8 +149,7 @@ class Pipeline:
             self.stop()
 
     def _compose(self, seen: _Seen) -> None:
-        if seen.frame.index <= self._after:
-            return
+        self.times.dropped = self._captured.dropped + self._seen.dropped
         with self.times.stage("compose"):
             composite = self._effects(seen.frame, seen.prob)
         with self.times.stage("sink"):

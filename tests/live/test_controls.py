@@ -68,7 +68,7 @@ def test_shift_during_a_hold_keeps_what_the_hold_turned():
 
 def test_the_other_keys():
     desk = Desk()
-    for key in "bBfF gG?rq\x1bz":
+    for key in [*"bBfF gG?rq", "esc", "z"]:
         desk.controls.press(key)
     assert desk.look.background == 2
     assert not desk.look.show_times and not desk.look.subtract  # turned twice each
@@ -90,6 +90,7 @@ def test_a_slider_stands_where_the_look_is_and_moves_it():
 def test_there_is_a_slider_for_backgrounds_only_if_there_is_a_choice():
     assert [slider.name for slider in sliders(1)] == ["threshold", "feather", "smoothing", "skip"]
     assert sliders(3)[0] == Slider(name="background", steps=2, scale=1)
+    assert sliders(3)[0].place(Look(background=4)) == 1  # counted round
 
 
 @pytest.mark.parametrize("wrong", [{"threshold": 0}, {"feather": 1.1}, {"smoothing": -0.1}, {"skip": -1}, {"threshold": float("nan")}])

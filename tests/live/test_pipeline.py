@@ -114,17 +114,6 @@ def test_a_sink_that_has_enough_ends_the_run_well():
     assert sink.indices == [0, 1, 2] and sink.closed == 1 and not started()
 
 
-def test_frames_before_the_place_of_resumption_are_seen_by_the_net_alone():
-    seen, sink = [], Memory()
-
-    def net(frame: Frame):
-        seen.append(frame.index)
-        return find_all(frame)
-
-    times = Pipeline(Clip(10), net, show_prob, sink, after=6).run()
-    assert seen == list(range(10)) and sink.indices == [7, 8, 9] and times.frames == 3
-
-
 def test_a_blocked_source_is_closed_and_its_thread_comes_back():
     class Waiting(Clip):
         def __iter__(self):

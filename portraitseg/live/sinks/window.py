@@ -26,14 +26,17 @@ class Window:
         """
         display.require()
         self.title = title
+        self.size = (0, 0)
+        """Width and height that it opened with."""
         self._open = False
         self._closed = False
 
     def show(self, width: int, height: int) -> None:
         """Open the window for frames of this size."""
-        cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         scale = min(1.0, SIDE / max(width, height))
-        cv2.resizeWindow(self.title, max(1, round(width * scale)), max(1, round(height * scale)))
+        self.size = max(1, round(width * scale)), max(1, round(height * scale))
+        cv2.resizeWindow(self.title, *self.size)
         self._open = True
 
     def write(self, frame: Frame, image: UInt8) -> None:

@@ -1,0 +1,115 @@
+"""What is made of a frame and its prob: the mask at full size, the person's colours, what stands behind."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from portraitseg.compose import blend
+from portraitseg.compose.backdrops import SECONDS, Backdrop, open_backdrop
+from portraitseg.compose.bands import Compositor
+from portraitseg.compose.bokeh import blur, lens
+from portraitseg.compose.colour_transfer import ColourTransfer
+from portraitseg.compose.refine import Refiner, decontaminate, fill_holes, largest_component, levels
+from portraitseg.compose.seamless import seamless
+from portraitseg.image import Float32, UInt8
+from portraitseg.live.frames import Frame
+from portraitseg.live.harmonizer import Harmonizer, open_harmonizer
+from portraitseg.live.look import Look
+
+BLURS = {"blur": blur, "bokeh": lens}
+HARMONIZER = Path(__file__).parents[2] / "models" / "harmonizer-int8.tflite"
+MEMORY = 0.9
+"""Of colour statistics from frame to frame."""
+
+
+Recolour = Callable[[UInt8, UInt8, UInt8], UInt8]
+"""(image, alpha, background) -> the image with the person's colours fitted to what stands behind, to be blended by alpha."""
+Behind = Callable[[Frame, UInt8], UInt8]
+"""(frame, alpha) -> what goes behind the person, RGB (H,W,3)."""
+
+
+class Effects:
+    """Composites as the look asks for."""
+
+    def __init__(
+        self,
+        backgrounds: Sequence[str] = ("blur",),
+        *,
+        look: Look | None = None,
+        edges: str = "guided",
+        fit: str = "crop",
+        slide_seconds: float = SECONDS,
+        harmonizer: Path | None = None,
+        threads: int = 2,
+        clean: bool = False,
+        largest: bool = False,
+        holes: bool = False,
+        transparent: bool = False,
+    ) -> None:
+        """Open the backgrounds.
+
+        Args:
+            backgrounds: "blur", "bokeh", or what `open_backdrop` takes; at least one.
+            look: what may be changed meanwhile.
+            edges: how the prob is enlarged to the frame's size, one of `refine.EDGES`.
+            fit: see `open_backdrop`.
+            slide_seconds: see `open_backdrop`.
+            harmonizer: the net's file; default: the bundled one. It is opened when it is first asked for.
+            threads: of the CPU, for that net.
+            clean: estimate the person's own colours at the edge.
+            largest: keep the largest connected part of the mask alone.
+            holes: fill holes in the mask.
+            transparent: give the person alone, as RGBA.
+
+        Raises:
+            InputError: a background cannot be used.
+        """
+        self.look = look or Look()
+        self._opened: list[Backdrop] = []
+        self._behind = [self._open(text, fit, slide_seconds) for text in backgrounds]
+        self._enlarge = Refiner()
+        self._blend, self._transfer = Compositor(), ColourTransfer(memory=MEMORY)
+        self._open_harmonizer = partial(open_harmonizer, harmonizer or HARMONIZER, threads=threads)
+        self._harmonizer: Harmonizer | None = self._open_harmonizer() if harmonizer or self.look.harmonize else None
+        self._clean, self._largest, self._holes, self._transparent = clean, largest, holes, transparent
+
+    def __call__(self, frame: Frame, prob: Float32) -> UInt8:
+        """See `pipeline.Effect`."""
+        alpha = self.alpha(frame.image, prob)
+        person = decontaminate(frame.image, alpha) if self._clean else frame.image
+        if self._transparent:
+            return blend.cut_out(person, alpha)
+        background = self._behind[self.look.background % len(self._behind)](frame, alpha)
+        for recolour in self._recolours():
+            person = recolour(person, alpha, background)
+        return self._blend(person, alpha, background)
+
+    def alpha(self, image: UInt8, prob: Float32) -> UInt8:
+        """The mask of RGB (H,W,3): prob (h,w) -> alpha (H,W), 0 to 255."""
+        if self._largest:
+            prob = largest_component(prob)
+        if self._holes:
+            prob = fill_holes(prob)
+        return levels(self._enlarge(image, prob), threshold=self.look.threshold, feather=self.look.feather, smooth=self.look.smooth_step)
+
+    def close(self) -> None:
+        """Free the backgrounds' files."""
+        for backdrop in self._opened:
+            backdrop.close()
+
+    def _open(self, text: str, fit: str, seconds: float) -> Behind:
+        if text in BLURS:
+            return lambda frame, alpha: BLURS[text](frame.image, alpha)
+        backdrop = open_backdrop(text, fit=fit, seconds=seconds)
+        self._opened.append(backdrop)
+        return lambda frame, alpha: backdrop(alpha.shape, frame.time)
+
+    def _recolours(self) -> Iterator[Recolour]:
+        """The effects that are on."""
+        if self.look.colour_transfer:
+            yield self._transfer
+        if self.look.harmonize:
+            self._harmonizer = self._harmonizer or self._open_harmonizer()
+            yield self._harmonizer
+        if self.look.seamless:
+            yield seamless
