@@ -4,15 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import cv2
-
 from portraitseg.image import UInt8
 from portraitseg.live.controls import Controls, Slider
 from portraitseg.live.frames import Frame
 from portraitseg.live.recorder import Recorder
 
-ROW = 24
-"""Pixels that a slider takes of the window's height."""
 PAUSE = 0.03
 """Seconds between two looks at the keys while the picture stands."""
 LATE = 0.5
@@ -22,15 +18,20 @@ LATE = 0.5
 class Pane(Protocol):
     """What the desk needs of `sinks.window.Window`."""
 
-    title: str
-    size: tuple[int, int]
-    """Width and height that it opened with."""
-
     def write(self, frame: Frame, image: UInt8) -> None:
         """See `Sink`."""
 
     def poll(self, seconds: float = 0.0) -> str | None:
         """Wait for a key."""
+
+    def add_sliders(self, sliders: Sequence[tuple[str, int, int]]) -> None:
+        """Each of a name, a place and its last place."""
+
+    def slider(self, name: str) -> int:
+        """Where it stands."""
+
+    def move_slider(self, name: str, place: int) -> None:
+        """Put it elsewhere."""
 
     def finish(self) -> None:
         """See `Sink`."""
@@ -110,18 +111,15 @@ class Desk:
             self._follow(slider)
 
     def _put_sliders(self) -> None:
-        for slider in self._sliders:
-            self._places[slider.name] = slider.place(self._controls.look)
-            cv2.createTrackbar(slider.name, self._window.title, self._places[slider.name], slider.steps, lambda place: None)
-        width, height = self._window.size
-        cv2.resizeWindow(self._window.title, width, height + ROW * len(self._sliders))
+        self._places = {slider.name: slider.place(self._controls.look) for slider in self._sliders}
+        self._window.add_sliders([(slider.name, self._places[slider.name], slider.steps) for slider in self._sliders])
 
     def _follow(self, slider: Slider) -> None:
         """Where the user has moved a slider, the look follows; where a key has changed the look, the slider does."""
-        look, place = self._controls.look, cv2.getTrackbarPos(slider.name, self._window.title)
+        look, place = self._controls.look, self._window.slider(slider.name)
         if place != self._places[slider.name]:
             slider.move(look, place)
         elif slider.place(look) != place:
             place = slider.place(look)
-            cv2.setTrackbarPos(slider.name, self._window.title, place)
+            self._window.move_slider(slider.name, place)
         self._places[slider.name] = place

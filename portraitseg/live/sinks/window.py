@@ -1,5 +1,7 @@
 """A window on the screen, through OpenCV."""
 
+from collections.abc import Sequence
+
 import cv2
 
 from portraitseg.errors import InputError
@@ -7,6 +9,7 @@ from portraitseg.image import UInt8
 from portraitseg.live import display
 from portraitseg.live.frames import Frame, SinkClosedError
 
+ROW = 24  # pixels that a slider takes of the window's height
 SIDE = 1280  # pixels: a window opens no larger; it can be enlarged
 
 
@@ -19,7 +22,7 @@ class Window:
         """See that there is a display.
 
         Args:
-            title: also its name for `cv2.createTrackbar`; the window opens with the first frame, or with `show`.
+            title: the window opens with the first frame, or with `show`.
 
         Raises:
             InputError: there is none, or this OpenCV has no windows.
@@ -27,7 +30,6 @@ class Window:
         display.require()
         self.title = title
         self.size = (0, 0)
-        """Width and height that it opened with."""
         self._open = False
         self._closed = False
 
@@ -67,6 +69,20 @@ class Window:
             raise SinkClosedError("the window was closed")
         code &= 0xFF
         return None if code == 0xFF else "esc" if code == 27 else chr(code)
+
+    def add_sliders(self, sliders: Sequence[tuple[str, int, int]]) -> None:
+        """Put sliders under the picture, each of a name, a place and its last place, from 0; the window grows by them."""
+        for name, place, last in sliders:
+            cv2.createTrackbar(name, self.title, place, last, lambda place: None)
+        cv2.resizeWindow(self.title, self.size[0], self.size[1] + ROW * len(sliders))
+
+    def slider(self, name: str) -> int:
+        """Where a slider stands."""
+        return int(cv2.getTrackbarPos(name, self.title))
+
+    def move_slider(self, name: str, place: int) -> None:
+        """Put a slider elsewhere."""
+        cv2.setTrackbarPos(name, self.title, place)
 
     def finish(self) -> None:
         """See `Sink`."""
