@@ -1,4 +1,4 @@
-"""Pretrained weights onto our encoders: keras.applications' ImageNet weights, or a Keras .h5 file with its layer names."""
+"""Pretrained weights onto our encoders: keras.applications', a Keras .h5 file with its layer names, or a folded .tflite or .onnx file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,9 @@ import numpy as np
 import tf_keras as keras
 
 from portraitseg import hdf5
-from portraitseg.encoders import ENCODERS
+from portraitseg.card import InputSpec
+from portraitseg.encoders import ENCODERS, input_range
+from portraitseg.encoders.folded import match
 from portraitseg.errors import InputError
 
 PREFIX = "enc_"
@@ -16,16 +18,22 @@ EXPAND = "expanded_conv_expand"
 _Weights = dict[str, np.ndarray]
 
 
-def load_pretrained(model: keras.Model, weights: str, *, encoder: str, wm: float) -> int:
+def load_pretrained(
+    model: keras.Model, weights: str, *, encoder: str, wm: float, trained: InputSpec | None = None, fed: InputSpec | None = None
+) -> int:
     """Copy pretrained weights onto every layer of the encoder, checking each name and shape.
 
-    Of a fourth input channel, the prior, the weights start at 0: the net begins as the one without it.
+    Of a fourth input channel, the prior, the weights start at 0: the net begins as the one without it. After weights from a folded file
+    the batch normalisations lack their statistics, see `folded.unfold`.
 
     Args:
         model: a net whose encoder layers start with `enc_`.
-        weights: "imagenet", or the path of an .h5 file with keras.applications' layer names.
+        weights: "imagenet", or the path of an .h5 file with keras.applications' layer names, or of a .tflite or .onnx file that begins
+            with the encoder.
         encoder: name in ENCODERS; empty: the net has none.
         wm: width multiplier of the encoder.
+        trained: the input that the weights were trained with; None: what the encoder's usual ones were.
+        fed: the input that the net gets; None: the same.
 
     Returns:
         The number of layers that were filled.
@@ -38,7 +46,16 @@ def load_pretrained(model: keras.Model, weights: str, *, encoder: str, wm: float
             f"{model.name} has no encoder that there are pretrained weights of; leave --pretrained out, "
             "or choose an --arch with an option --encoder"
         )
-    source = _imagenet(encoder, wm) if weights == "imagenet" else _file(Path(weights))
+    if weights == "imagenet":
+        source = _imagenet(encoder, wm)
+    elif match.is_folded(weights):
+        source = match.read(Path(weights), model, prefix=PREFIX, optional=PREFIX + EXPAND)
+    else:
+        source = _file(Path(weights))
+    trained = trained or ENCODERS[encoder].input
+    stem = next(_encoder_layers(model), None)
+    if stem is not None:
+        source = input_range.convert(source, stem, prefix=PREFIX, have=trained, want=fed or trained)
     return copy_weights(model, source, origin=weights)
 
 
@@ -119,7 +136,7 @@ def application_weights(model: keras.Model) -> _Weights:
 def _file(path: Path) -> _Weights:
     """Every array of a Keras .h5 file by the last parts of its path; nothing else in the file is looked at."""
     if not path.is_file():
-        raise InputError(f'no pretrained weights {path}; give "imagenet" or an .h5 file of keras.applications layer names')
+        raise InputError(f'no pretrained weights {path}; give "imagenet", an .h5, .tflite or .onnx file')
     source: _Weights = {}
     for name, array in hdf5.read(path).arrays.items():
         layer, _, weight = name.rpartition("/")

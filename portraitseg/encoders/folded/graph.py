@@ -1,0 +1,77 @@
+"""A file's graph as far as it is needed: the convolutions in their order, and which follows which."""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kernel:
+    """Weights of a convolution, as Keras has them."""
+
+    depthwise: bool
+    values: Float32
+    """(h,w,in,out); depthwise: (h,w,in,multiplier)."""
+    bias: Float32
+    """(out,)."""
+
+    @property
+    def channels(self) -> int:
+        """That it gives."""
+        return int(self.values.shape[2] * self.values.shape[3] if self.depthwise else self.values.shape[3])
+
+    @property
+    def kind(self) -> str:
+        """For messages and comparisons, such as "depthwise (3, 3, 16, 1)"."""
+        return kind_of(self.values.shape, depthwise=self.depthwise)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """What a reader tells of an operator."""
+
+    name: str
+    inputs: tuple[Hashable, ...]
+    """The tensors that depend on the picture."""
+    outputs: tuple[Hashable, ...]
+    kernel: Callable[[], Kernel] | None = None
+    """Reads a convolution's weights; None: it is no convolution. Convolutions that nobody asks for may be of any form."""
+    by_channel: bool = False
+    """Whether it scales or shifts each channel by itself, as batch normalisation does that is not folded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv:
+    """A convolution of a file."""
+
+    number: int
+    """From 0."""
+    name: str
+    kernel: Kernel
+    after: frozenset[int]
+    """Numbers of the convolutions that its input comes from, those with no other in between."""
+    changed: str
+    """Name of an operator `by_channel` in between; empty: there is none."""
+
+
+def kind_of(shape: tuple[int, ...], *, depthwise: bool) -> str:
+    """See `Kernel.kind`."""
+    return f"{'depthwise ' if depthwise else ''}{tuple(int(side) for side in shape)}"
+
+
+def trace(operators: Iterable[Operator]) -> Iterator[Conv]:
+    """The convolutions; `operators` come in the order in which they run, and are read no further than asked for."""
+    reach: dict[Hashable, tuple[frozenset[int], str]] = {}
+    number = 0
+    for operator in operators:
+        before = [reach[name] for name in operator.inputs if name in reach]
+        after: frozenset[int] = frozenset().union(*(numbers for numbers, _ in before))
+        changed = next((name for _, name in before if name), operator.name if operator.by_channel and after else "")
+        if operator.kernel:
+            yield Conv(number=number, name=operator.name, kernel=operator.kernel(), after=after, changed=changed)
+            after, changed, number = frozenset([number]), "", number + 1
+        reach.update((name, (after, changed)) for name in operator.outputs)

@@ -1,0 +1,129 @@
+"""A file's convolutions onto the encoder's layers, in the order of the graph.
+
+A file has no layer names that could be relied on. Each convolution is therefore checked for its kind, its shape and the convolutions that
+it follows; strides, paddings and activations are the encoder's own. What comes behind the encoder is not looked at.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from portraitseg.encoders.folded import onnx, tflite, widths
+from portraitseg.encoders.folded.graph import Conv, Float32, Kernel, Operator, kind_of, trace
+from portraitseg.errors import InputError
+
+Weights = dict[str, Float32]
+READERS: dict[str, Callable[[Path], Iterable[Operator]]] = {".tflite": tflite.operators, ".onnx": onnx.operators}
+
+
+def is_folded(weights: str) -> bool:
+    """Whether `weights` names a file of this kind."""
+    return Path(weights).suffix.lower() in READERS
+
+
+def read(path: Path, model: keras.Model, *, prefix: str, optional: str) -> Weights:
+    """The file's convolutions as weights of the encoder's layers; biases become the shifts of the batch normalisations.
+
+    Args:
+        path: the file.
+        model: a flat graph that has the encoder.
+        prefix: of the names of the encoder's layers.
+        optional: a convolution of the encoder that is passed over if the file's next one does not fit it.
+
+    Returns:
+        By layer/weight without the prefix, such as Conv1/kernel; nothing for a convolution that was passed over.
+
+    Raises:
+        InputError: the file cannot be read or does not fit; the message names the first layer that does not.
+    """
+    if not path.is_file():
+        raise InputError(f"no pretrained weights {path}; give a .tflite or .onnx file")
+    found: Weights = {}
+    narrow: list[str] = []
+    for layer, conv in _pairs(path, model, prefix, optional):
+        kernel = widths.widen(conv.kernel, layer.get_weights()[0], first=not conv.number)
+        if kernel is not conv.kernel:
+            narrow.append(f"{layer.name}: {conv.kernel.kind} of {kernel.kind}")
+        for target, weights in _weights(layer, kernel).items():
+            found |= {f"{target.removeprefix(prefix)}/{kind}": values for kind, values in weights.items()}
+    if narrow:
+        print(f"notice: {path} has fewer channels in {len(narrow)} layers, the rest starts at random ({narrow[0]}, ...)", file=sys.stderr)
+    return found
+
+
+def _pairs(path: Path, model: keras.Model, prefix: str, optional: str) -> Iterator[tuple[keras.layers.Layer, Conv]]:
+    """Each convolution of the encoder with the file's."""
+    convs, held = trace(READERS[path.suffix.lower()](path)), None
+    after: dict[str, frozenset[int]] = {}  # layer -> the file's convolutions that it comes after
+    for layer in model.layers:
+        after[layer.name] = frozenset().union(*(after[source] for source in _sources(layer)))
+        if not (layer.name.startswith(prefix) and isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D)):
+            continue
+        conv = held or next(convs, None)
+        held = conv if layer.name == optional and conv and not _fits(layer, conv) else None
+        if not held:
+            yield layer, _checked(path, layer, conv, after)
+            after[layer.name] = frozenset([conv.number]) if conv else frozenset()
+
+
+def _checked(path: Path, layer: keras.layers.Layer, conv: Conv | None, after: dict[str, frozenset[int]]) -> Conv:
+    """The convolution, if it is the layer's."""
+    remedy = "the file must hold the same encoder at the same --wm"
+    if conv is None:
+        raise InputError(f"{path} does not fit this encoder: it has no convolution left for {layer.name}; {remedy}")
+    problem = ""
+    if not _fits(layer, conv):
+        problem = f"is {conv.kernel.kind}, {layer.name} needs {_needed(layer)}"
+    elif conv.after != after[layer.name]:
+        problem = f"follows {_numbers(conv.after)}, {layer.name} needs one that follows {_numbers(after[layer.name])}"
+    elif conv.changed:
+        problem = f"comes behind {conv.changed}, which scales or shifts each channel: its batch normalisation is not folded"
+    elif not (np.isfinite(conv.kernel.values).all() and np.isfinite(conv.kernel.bias).all()):
+        problem = "holds NaN or infinity"
+    elif conv.kernel.bias.shape != (conv.kernel.channels,):
+        problem = f"has a bias of shape {conv.kernel.bias.shape}, needed is ({conv.kernel.channels},)"
+    elif conv.kernel.bias.any() and not (layer.use_bias or _norm(layer)):
+        problem = f"has a bias, which {layer.name} has no place for"
+    if problem:
+        raise InputError(f"{path} does not fit this encoder: its convolution {conv.number + 1} ({conv.name}) {problem}; {remedy}")
+    return conv
+
+
+def _weights(layer: keras.layers.Layer, kernel: Kernel) -> dict[str, Weights]:
+    """By layer: the convolution's, and a batch normalisation's that, in inference, adds the bias and nothing more (see `unfold`)."""
+    own = {"depthwise_kernel" if kernel.depthwise else "kernel": kernel.values}
+    norm, bias = _norm(layer), kernel.bias
+    if norm is None:
+        return {layer.name: own | ({"bias": bias} if layer.use_bias else {})}
+    ones, zeros = np.ones_like(bias), np.zeros_like(bias)
+    shift = {"gamma": ones * np.sqrt(1 + norm.epsilon), "beta": bias, "moving_mean": zeros, "moving_variance": ones}
+    return {layer.name: own, norm.name: shift}
+
+
+def _fits(layer: keras.layers.Layer, conv: Conv) -> bool:
+    """Whether kind and shape agree, or so nearly that the kernel can be widened."""
+    kind = conv.kernel.depthwise == isinstance(layer, keras.layers.DepthwiseConv2D)
+    return kind and widths.fits(tuple(layer.weights[0].shape), conv.kernel, first=not conv.number)
+
+
+def _needed(layer: keras.layers.Layer) -> str:
+    return kind_of(layer.weights[0].shape, depthwise=isinstance(layer, keras.layers.DepthwiseConv2D))
+
+
+def _norm(layer: keras.layers.Layer) -> keras.layers.Layer | None:
+    """The batch normalisation behind a convolution, None where there is none."""
+    takers = [node.layer for node in layer.outbound_nodes]
+    return next((taker for taker in takers if isinstance(taker, keras.layers.BatchNormalization)), None)
+
+
+def _sources(layer: keras.layers.Layer) -> list[str]:
+    """Names of the layers that a layer takes its input from."""
+    return [source.name for node in layer.inbound_nodes[:1] for source in tf.nest.flatten(node.inbound_layers)]
+
+
+def _numbers(numbers: frozenset[int]) -> str:
+    return " and ".join(str(number + 1) for number in sorted(numbers)) or "the picture"
