@@ -55,6 +55,11 @@ class Decoder:
         """How long it lasts, as the container says; None if it does not say, as of what is sent live."""
         return self._container.duration / 1e6 if self._container.duration else None
 
+    @property
+    def timed(self) -> bool:
+        """The frames' times are stated. AVI states only the order in which frames are decoded, which is not that in which they are seen."""
+        return "avi" not in self._container.format.name
+
     def __iter__(self) -> Iterator[Any]:
         """PyAV's frames, to the end. Ends early, where `FAULTS` packets in a row cannot be read."""
         packets, faults = self._container.demux(self.stream), 0

@@ -43,6 +43,7 @@ def _write(whole: Path, folder: Path, note: Note, recipe: Recipe, *, fps: float,
         with av.open(str(folder / note.parts[0].file)) as first:
             stream = target.add_stream_from_template(first.streams.video[0])
             stream.time_base = Fraction(1, recipe.base)
+            stream.codec_context.framerate = Fraction(fps).limit_denominator(1001)  # else Matroska states its clock's 1000
             stream.metadata.update({key: value for key, value in first.streams.video[0].metadata.items() if key == "alpha_mode"})
         tracks = [_pictures(av, folder, note, recipe, stream)]
         sound = source and _open_sound(av, source, notice)

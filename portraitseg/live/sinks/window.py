@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import contextlib
+
 import cv2
 
 from portraitseg.errors import InputError
@@ -64,8 +66,8 @@ class Window:
         if not self._open:
             return None
         code = cv2.waitKey(max(1, round(seconds * 1000)))
-        if cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1:
-            self.close()
+        if not self._seen():
+            self._closed = True
             raise SinkClosedError("the window was closed")
         code &= 0xFF
         return None if code == 0xFF else "esc" if code == 27 else chr(code)
@@ -91,6 +93,13 @@ class Window:
     def close(self) -> None:
         """See `Sink`; in the main thread, too."""
         if self._open and not self._closed:
-            cv2.destroyWindow(self.title)
-            cv2.waitKey(1)  # only now it goes
+            with contextlib.suppress(cv2.error):  # it was closed by its button
+                cv2.destroyWindow(self.title)
+                cv2.waitKey(1)  # only now it goes
         self._closed = True
+
+    def _seen(self) -> bool:
+        try:
+            return bool(cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) >= 1)
+        except cv2.error:  # Qt, once the last window is closed
+            return False

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import cv2
 
 from portraitseg.image import UInt8
+from portraitseg.live.decoder import Decoder
 from portraitseg.live.notices import Notice
 from portraitseg.live.sources.camera import CaptureReader
-from portraitseg.live.decoder import Decoder
 from portraitseg.live.sources.reconnect import Reader, Reconnecting
 
 SCHEMES = frozenset({"rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "udp", "rtp", "tcp"})

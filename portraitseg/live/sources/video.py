@@ -9,10 +9,10 @@ from typing import Any
 import cv2
 
 from portraitseg.errors import InputError
+from portraitseg.live.decoder import Decoder
 from portraitseg.live.frames import Frame, Position
 from portraitseg.live.notices import Notice
 from portraitseg.live.sources.camera import to_rgb
-from portraitseg.live.decoder import Decoder
 
 
 class Video:
@@ -47,11 +47,17 @@ class Video:
             if self._closed.is_set():
                 return
             raise InputError(f"{self._path} opens, but none of its frames can be decoded; copy it again, or convert it with ffmpeg")
-        self._origin = first.pts
+        self._origin = first.pts if self._decoder.timed else None
         pictures = chain([first], with_first) if self._after is None else self._behind(self._after)
-        for index, picture in enumerate(pictures, self._after.index + 1 if self._after else 0):
+        index, last = (self._after.index + 1, self._after.time) if self._after else (0, -1.0)
+        for picture in pictures:
             time = self._time(picture)
-            yield Frame(image=self._decoder.image(picture), time=index / (self.fps or 30) if time is None else time, index=index)
+            time = index / (self.fps or 30) if time is None else time
+            if time > last:
+                yield Frame(image=self._decoder.image(picture), time=time, index=index)
+                index, last = index + 1, time
+            else:  # where packets are lost, decoders give some frames too late
+                self._decoder.damaged += 1
         self._report()
 
     def close(self) -> None:
