@@ -58,13 +58,7 @@ class ColourTransfer:
         Returns:
             RGB (H,W,3); changed within the rectangle about the person.
         """
-        box = person_box(alpha)
-        if box is None:
-            return image
-        out = image.copy()
-        tables = self._tables(self._statistics(image, alpha), self._scene(background))
-        out[box] = _through_lab(np.ascontiguousarray(image[box]), tables)
-        return out
+        return transfer(image, alpha, self._statistics(image, alpha), self._scene(background), strength=self.strength)
 
     def _statistics(self, image: UInt8, alpha: UInt8) -> Statistics:
         """The person's, with what is remembered."""
@@ -82,12 +76,20 @@ class ColourTransfer:
             self._behind = background, fresh
         return self._behind[1]
 
-    def _tables(self, person: Statistics, scene: Statistics) -> UInt8:
-        """(256,3): what becomes of L, a and b."""
-        ratio = np.clip(scene.spread / np.maximum(person.spread, 1e-3), *RATIOS)
-        values = np.arange(256)[:, None]
-        moved = (values - person.mean) * ratio + scene.mean
-        return np.clip(np.round(values + self.strength * (moved - values)), 0, 255).astype(np.uint8)
+
+def transfer(image: UInt8, alpha: UInt8, person: Statistics, scene: Statistics, *, strength: float = 1.0) -> UInt8:
+    """Move RGB (H,W,3) from the person's statistics towards the scene's, within the rectangle about the person, alpha (H,W)."""
+    box = person_box(alpha)
+    if box is None:
+        return image
+    values = np.arange(256)[:, None]
+    ratio = np.clip(scene.spread / np.maximum(person.spread, 1e-3), *RATIOS)
+    moved = (values - person.mean) * ratio + scene.mean
+    tables = np.clip(np.round(values + strength * (moved - values)), 0, 255).astype(np.uint8)  # 256,3: what becomes of L, a and b
+    out = image.copy()
+    lab = cv2.LUT(cv2.cvtColor(np.ascontiguousarray(image[box]), cv2.COLOR_RGB2Lab), tables[None])
+    out[box] = cv2.cvtColor(lab, cv2.COLOR_Lab2RGB)
+    return out
 
 
 def statistics(image: UInt8, alpha: UInt8 | None = None) -> Statistics:
@@ -99,9 +101,3 @@ def statistics(image: UInt8, alpha: UInt8 | None = None) -> Statistics:
     weight = weight if weight is not None and weight.any() else None
     mean = np.average(lab, axis=0, weights=weight)
     return Statistics(mean, np.sqrt(np.average((lab - mean) ** 2, axis=0, weights=weight)))
-
-
-def _through_lab(image: UInt8, tables: UInt8) -> UInt8:
-    """RGB -> Lab -> tables -> RGB."""
-    lab = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2Lab), tables[None])
-    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), np.uint8)
