@@ -29,6 +29,11 @@ def run(*words: str, data: bytes | None = None) -> None:
     subprocess.run([ffmpeg.find(), "-y", "-loglevel", "error", *words], input=data, check=True)
 
 
+def told(*words: str) -> str:
+    """What ffmpeg says of its inputs."""
+    return subprocess.run([ffmpeg.find(), "-hide_banner", *words], capture_output=True, text=True, check=False).stderr
+
+
 def write(path: Path, count: int = 40, *, fps: float = 25, size=(48, 64), coded=H264, sound=(), before=()) -> Path:
     """Write `count` numbered frames; `sound` and `before` are words for ffmpeg, of a second input and ahead of the first."""
     data = b"".join(numbered(index, size).tobytes() for index in range(count))

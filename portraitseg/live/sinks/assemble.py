@@ -23,9 +23,14 @@ def assemble(out: Path, folder: Path, note: Note, recipe: Recipe, *, fps: float,
     Raises:
         InputError: the disk is full; the parts stay.
     """
+    av = require("av", extra="live")
     whole = folder / f"whole{out.suffix}"
     try:
-        _write(whole, folder, note, recipe, fps=fps, source=source, notice=notice)
+        try:
+            _write(whole, folder, note, recipe, fps=fps, source=source, notice=notice)
+        except (av.error.InvalidDataError, av.error.ArgumentError) as error:  # the parts are our own: it can only be the sound
+            notice(f"the sound of {source} is left out: {one_line(error)}")
+            _write(whole, folder, note, recipe, fps=fps, source=None, notice=notice)
         whole.replace(out)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -81,8 +86,8 @@ class _Sound:
         if self._stream.codec_context.name in target.supported_codecs:
             track = target.add_stream_from_template(self._stream)
             return self._copied(track, start, until)
-        track = target.add_stream(SOUND.get(suffix, "aac"), rate=48_000 if suffix in SOUND else self._stream.codec_context.sample_rate)
-        track.codec_context.layout = self._stream.codec_context.layout
+        track = target.add_stream(SOUND.get(suffix, "aac"), rate=48_000)
+        track.codec_context.layout = "mono" if self._stream.codec_context.channels == 1 else "stereo"
         return self._coded(track, start, until)
 
     def _copied(self, track: Any, start: Fraction, until: float) -> Iterator[Any]:
@@ -98,16 +103,25 @@ class _Sound:
                 yield packet
 
     def _coded(self, track: Any, start: Fraction, until: float) -> Iterator[Any]:
+        for frame in self._decoded():
+            since = frame.pts * frame.time_base - start
+            if since >= until:
+                break
+            if since >= 0:
+                frame.pts = round(since / frame.time_base)
+                yield from track.encode(frame)
+        yield from track.encode(None)
+
+    def _decoded(self) -> Iterator[Any]:
+        """Frames of sound with their times; where the file states none, they follow each other."""
+        end = 0
         for packet in self._demux():
             with contextlib.suppress(self._av.error.InvalidDataError):  # a broken packet is a short silence
                 for frame in packet.decode():
-                    frame.pts -= round(start / frame.time_base)
-                    if frame.pts * frame.time_base >= until:
-                        yield from track.encode(None)
-                        return
-                    if frame.pts >= 0:
-                        yield from track.encode(frame)
-        yield from track.encode(None)
+                    unit = Fraction(1, frame.sample_rate)
+                    frame.pts = end if frame.pts is None else round(frame.pts * frame.time_base / unit)
+                    frame.time_base, end = unit, frame.pts + frame.samples
+                    yield frame
 
     def _demux(self) -> Iterator[Any]:
         with contextlib.suppress(self._av.error.InvalidDataError):  # what is broken ends the sound

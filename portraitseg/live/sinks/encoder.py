@@ -75,7 +75,7 @@ class Encoder:
             fps: nominal.
 
         Raises:
-            OSError: it cannot be written (PyAV's errors are of this kind where the system refuses).
+            OSError, av.FFmpegError: it cannot be written.
         """
         self._av = require("av", extra="live")
         self._recipe = recipe

@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from portraitseg.errors import InputError
+from portraitseg.errors import InputError, one_line
 from portraitseg.files import refuse_existing
 from portraitseg.image import UInt8
 from portraitseg.live.frames import Frame, Position
@@ -38,7 +38,7 @@ class VideoFile:
             InputError: `out` or its folder of parts exists, or cannot be written to.
             ImportError: PyAV is not installed.
         """
-        require("av", extra="live")
+        self._errors = (OSError, require("av", extra="live").FFmpegError)
         refuse_existing(out, force=force)
         settings = {"codec": recipe.codec, "options": recipe.options, "fps": fps, "source": source and str(source)}
         self._note = recording.begin(out, settings, force=force, resume=resume)
@@ -66,7 +66,7 @@ class VideoFile:
                 self._encode(frame, even(image))
                 if self._frames == FRAMES:
                     self._close_part()
-            except OSError as error:
+            except self._errors as error:
                 raise self._broken(error) from error
 
     def finish(self) -> None:
@@ -85,7 +85,7 @@ class VideoFile:
             self._closed = True
             try:
                 self._close_part()
-            except OSError as error:
+            except self._errors as error:
                 raise self._broken(error) from error
             if self._last is None:
                 recording.remove(self._folder)
@@ -113,14 +113,15 @@ class VideoFile:
         recording.save(self._folder, note)
         self._note, self._frames = note, 0
 
-    def _broken(self, error: OSError) -> InputError:
+    def _broken(self, error: Exception) -> InputError:
         """Give up after an error; say where what there is can be found."""
         self._closed = True
         if self._encoder is not None:
             self._encoder.abandon()
         kept = self._note.frames + self._frames
+        reason = getattr(error, "strerror", None) or one_line(error)
         return InputError(
-            f"cannot write {self._out}: {error.strerror or error}; about {kept} frames until then can be played in {self._folder}; "
+            f"cannot write {self._out}: {reason}; about {kept} frames until then can be played in {self._folder}; "
             "free some space and go on with --resume"
         )
 

@@ -1,8 +1,7 @@
 """A window on the screen, through OpenCV."""
 
-from collections.abc import Sequence
-
 import contextlib
+from collections.abc import Sequence
 
 import cv2
 
