@@ -20,6 +20,7 @@ COMMANDS = {
     "test": "cut the person out of a photo or a folder of photos",
     "live": "put another background behind a person, in front of a camera, in a video or a stream",
     "benchmark": "measure latency, memory, size and accuracy of artifacts",
+    "benchmark live": "measure the live pipeline, stage by stage",
     "benchmark pipeline": "measure whether the data pipeline keeps up with training",
     "delegates": "say which ops of a .tflite file XNNPACK, a GPU, NNAPI, QNN and the Edge TPU take",
     "archs": "list the architectures with their parameters and MACs",

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Literal
 
 from portraitseg.cli.defaults import MODEL
@@ -64,8 +65,8 @@ class Config:
     """The net: another .tflite of `portraitseg harmonizer`, or an ONNX harmonizer. Default: the bundled one."""
     smooth_step: bool = True
     """Ease the ramp between background and person in and out."""
-    edges: Literal["guided", "bilateral", "none"] = "guided"
-    """How the mask finds the frame's own edges at full size: the guided filter, the joint bilateral filter, or enlarged as it is."""
+    edges: bool = True
+    """Let the mask follow the frame's own edges at full size (the guided filter); otherwise it is enlarged as it is."""
     decontaminate: bool = False
     """Estimate the person's own colours at the edge, so that the old background does not shine through the hair."""
     largest: bool = False
@@ -108,27 +109,32 @@ def run(config: Config) -> int:
 
     with ExitStack() as stack:
         session = Session(config, stack)
-        with _stopping_on_signals(session.pipeline):
+        with _stopping_on_signals(session.pipeline) as stopped:
             times = session.pipeline.run()
     print(times.json(), file=sys.stderr if config.sink == "raw" else sys.stdout)
     if config.report:
         with atomic(Path(config.report)) as temporary:
             temporary.write_text(times.json() + "\n")
+    if stopped.is_set() and session.resumable:
+        print(f"interrupted after {times.frames} frames; the same command with --resume goes on from there", file=sys.stderr)
+        return 130
     return 0
 
 
 @contextmanager
-def _stopping_on_signals(pipeline: "Pipeline") -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the run in order; a second one ends it at once."""
+def _stopping_on_signals(pipeline: "Pipeline") -> Iterator[Event]:
+    """Ctrl-C and SIGTERM end the run in order; a second one ends it at once. Gives what tells that there was one."""
+    stopped = Event()
 
     def stop(number: int, stack: object) -> None:
-        if pipeline.stopped:
+        if stopped.is_set():
             raise KeyboardInterrupt
+        stopped.set()
         pipeline.stop()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield stopped
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

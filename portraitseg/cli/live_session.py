@@ -55,6 +55,8 @@ class Session:
         smoothing = smoother(config.smoothing, config.smoothing_strength)
         segmenter = Segmenter(runtime, look=self.look, smoothing=smoothing, subtraction=subtractor(config.subtract or "mean"))
         self._segmenter = segmenter
+        self.resumable = not source.live and config.sink in ("file", "pictures")
+        """Interrupted, the run can go on later."""
         bar = self._progress(source, sink.done)
         self.pipeline = Pipeline(source, segmenter, effects, self._with_desk(sink, source), each=bar)
 
@@ -87,7 +89,7 @@ class Session:
 
     def _source(self, after: Position | None) -> Source:
         config = self._config
-        size = _size(config.size)
+        size = parse_size(config.size)
         source = open_source(
             config.source, rotate=config.rotate, mirror=config.mirror, size=size, fps=config.fps or None, loop=config.loop, after=after
         )
@@ -191,8 +193,8 @@ def _runtime(config: "Config") -> Runtime:
     return open_artifact(config.model, threads=config.threads, card=card)
 
 
-def _size(text: str) -> tuple[int, int] | None:
-    """Understand --size.
+def parse_size(text: str) -> tuple[int, int] | None:
+    """Understand WIDTHxHEIGHT; empty: None.
 
     Raises:
         InputError: it is not WIDTHxHEIGHT.

@@ -4,12 +4,16 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from portraitseg.compose import blend
 from portraitseg.compose.backdrops import SECONDS, Backdrop, open_backdrop
-from portraitseg.compose.bands import Compositor
 from portraitseg.compose.bokeh import blur, lens
 from portraitseg.compose.colour_transfer import ColourTransfer
-from portraitseg.compose.refine import Refiner, decontaminate, fill_holes, largest_component, levels
+from portraitseg.compose.compositor import Compositor, enlarge, levels
+from portraitseg.compose.foreground import Decontaminator
+from portraitseg.compose.refine import Refiner
 from portraitseg.compose.seamless import seamless
 from portraitseg.image import Float32, UInt8
 from portraitseg.live.frames import Frame
@@ -24,7 +28,7 @@ MEMORY = 0.9
 
 Recolour = Callable[[UInt8, UInt8, UInt8], UInt8]
 """(image, alpha, background) -> the image with the person's colours fitted to what stands behind, to be blended by alpha."""
-Behind = Callable[[Frame, UInt8], UInt8]
+Behind = Callable[[Frame, UInt8 | None], UInt8]
 """(frame, alpha) -> what goes behind the person, RGB (H,W,3)."""
 
 
@@ -36,7 +40,7 @@ class Effects:
         backgrounds: Sequence[str] = ("blur",),
         *,
         look: Look | None = None,
-        edges: str = "guided",
+        edges: bool = True,
         fit: str = "crop",
         slide_seconds: float = SECONDS,
         harmonizer: Path | None = None,
@@ -51,7 +55,7 @@ class Effects:
         Args:
             backgrounds: "blur", "bokeh", or what `open_backdrop` takes; at least one.
             look: what may be changed meanwhile.
-            edges: how the prob is enlarged to the frame's size, one of `refine.EDGES`.
+            edges: the mask follows the frame's own edges, see `refine.Refiner`; otherwise the prob is enlarged as it is.
             fit: see `open_backdrop`.
             slide_seconds: see `open_backdrop`.
             harmonizer: the net's file; default: the bundled one. It is opened when it is first asked for.
@@ -67,30 +71,32 @@ class Effects:
         self.look = look or Look()
         self._opened: list[Backdrop] = []
         self._behind = [self._open(text, fit, slide_seconds) for text in backgrounds]
-        self._enlarge = Refiner()
+        self._refine = Refiner() if edges else None
         self._blend, self._transfer = Compositor(), ColourTransfer(memory=MEMORY)
         self._open_harmonizer = partial(open_harmonizer, harmonizer or HARMONIZER, threads=threads)
         self._harmonizer: Harmonizer | None = self._open_harmonizer() if harmonizer or self.look.harmonize else None
-        self._clean, self._largest, self._holes, self._transparent = clean, largest, holes, transparent
+        self._clean = Decontaminator() if clean else None
+        self._largest, self._holes, self._transparent = largest, holes, transparent
 
     def __call__(self, frame: Frame, prob: Float32) -> UInt8:
         """See `pipeline.Effect`."""
         alpha = self.alpha(frame.image, prob)
-        person = decontaminate(frame.image, alpha) if self._clean else frame.image
+        person = self._clean(frame.image, alpha) if self._clean else frame.image
         if self._transparent:
             return blend.cut_out(person, alpha)
-        background = self._behind[self.look.background % len(self._behind)](frame, alpha)
+        background = self.background(frame, alpha)
         for recolour in self._recolours():
             person = recolour(person, alpha, background)
         return self._blend(person, alpha, background)
 
+    def background(self, frame: Frame, alpha: UInt8 | None = None) -> UInt8:
+        """What stands behind the person, RGB (H,W,3); a blurred frame is without the person where `alpha` (H,W) says so."""
+        return self._behind[self.look.background % len(self._behind)](frame, alpha)
+
     def alpha(self, image: UInt8, prob: Float32) -> UInt8:
         """The mask of RGB (H,W,3): prob (h,w) -> alpha (H,W), 0 to 255."""
-        if self._largest:
-            prob = largest_component(prob)
-        if self._holes:
-            prob = fill_holes(prob)
-        return levels(self._enlarge(image, prob), threshold=self.look.threshold, feather=self.look.feather, smooth=self.look.smooth_step)
+        large = enlarge(prob, image.shape[:2]) if self._refine is None else self._refine(image, prob)
+        return np.asarray(cv2.LUT(large, levels(self.look.threshold, self.look.feather, smooth=self.look.smooth_step)), np.uint8)
 
     def close(self) -> None:
         """Free the backgrounds' files."""
@@ -102,7 +108,7 @@ class Effects:
             return lambda frame, alpha: BLURS[text](frame.image, alpha)
         backdrop = open_backdrop(text, fit=fit, seconds=seconds)
         self._opened.append(backdrop)
-        return lambda frame, alpha: backdrop(alpha.shape, frame.time)
+        return lambda frame, alpha: backdrop(frame.image.shape[:2], frame.time)
 
     def _recolours(self) -> Iterator[Recolour]:
         """The effects that are on."""

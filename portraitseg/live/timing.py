@@ -57,8 +57,8 @@ class Times:
         }
 
     def report(self) -> dict[str, object]:
-        """All of it, for JSON."""
-        seconds = time.perf_counter() - self.start
+        """All of it, for JSON: from the start to the last frame that came out."""
+        seconds = self._recent[-1] - self.start if self._recent else 0.0
         return {
             "frames": self.frames,
             "dropped": self.dropped,
