@@ -13,7 +13,11 @@ from portraitseg.live.sinks.pipe import Pipe
 from portraitseg.live.sinks.sizes import even, letterbox
 from portraitseg.live.sources.stream import shown
 
-FORMATS = {"rtmp": "flv", "rtmps": "flv", "srt": "mpegts"}
+FORMATS = {
+    "rtmp": ["-f", "flv"],
+    "rtmps": ["-f", "flv"],
+    "srt": ["-f", "mpegts", "-linger", "3"],  # seconds; else what is under way when the sender ends is lost
+}
 LIMIT = 10.0  # seconds in which the server has to take something
 GRACE = 3.0  # seconds for the child process to end by itself, and then once more after being asked to
 GAP = 2.0  # seconds without frames that are filled with the last one; a longer standstill is left out of the stream
@@ -107,10 +111,12 @@ class Push:
 
     def _send(self, image: UInt8) -> None:
         assert self._pipe is not None
+        assert self._child is not None
         try:
             if self._pipe.write(image, closed=self._closed.is_set, limit=self._limit):
                 self._sent += 1
         except TimeoutError as error:
+            self._child.terminate()  # there is nothing that it could end in order
             raise InputError(f"{shown(self._url)} has taken nothing for {self._limit:g} s; see that the server runs") from error
         except OSError as error:
             raise InputError(self._fault()) from error
@@ -142,9 +148,10 @@ def stop(child: "subprocess.Popen[bytes]") -> None:
     child.wait()
 
 
-def _arguments(url: str, form: str, size: tuple[int, int], fps: float, live: bool, preset: str) -> list[str]:
+def _arguments(url: str, form: list[str], size: tuple[int, int], fps: float, live: bool, preset: str) -> list[str]:
     """The words of ffmpeg's command line; no shell reads them."""
+    pace = [] if live else ["-re"]
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[1]}x{size[0]}", "-r", f"{fps:g}", "-i", "pipe:0"]
     colour = ["-vf", "scale=out_color_matrix=bt709:out_range=tv", "-pix_fmt", "yuv420p", "-colorspace", "bt709", "-color_range", "tv"]
     codec = ["-c:v", "libx264", "-preset", preset, "-tune", "zerolatency", "-g", str(max(1, round(2 * fps)))]
-    return ["-hide_banner", "-loglevel", "error", *([] if live else ["-re"]), *source, "-an", *colour, *codec, "-f", form, url]
+    return ["-hide_banner", "-loglevel", "error", *pace, *source, "-an", *colour, *codec, *form, url]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from portraitseg.errors import InputError
 from portraitseg.image import SUFFIXES
+from portraitseg.live.decoder import Decoder
 from portraitseg.live.frames import Position, Source
 from portraitseg.live.notices import Notice, to_stderr
 from portraitseg.live.sources.camera import open_camera
@@ -66,7 +67,7 @@ def _opener(text: str, size: tuple[int, int] | None, fps: float | None, after: P
         scheme = text.partition("://")[0].lower()
         if scheme not in SCHEMES:
             raise InputError(f"streams are read by {', '.join(sorted(SCHEMES))}, got {scheme!r}; a file is given by its path")
-        return lambda: open_stream(text, notice=notice)
+        return lambda: open_stream(text, after=after, notice=notice)
     return _file_opener(Path(text), fps, after, notice)
 
 
@@ -79,4 +80,4 @@ def _file_opener(path: Path, fps: float | None, after: Position | None, notice: 
         raise InputError(f"{path} is empty (0 bytes); copy it again")
     if importlib.util.find_spec("av") is None:
         return lambda: PlainVideo(path, after=after)
-    return lambda: Video(path, after=after, notice=notice)
+    return lambda: Video(str(path), lambda: Decoder(str(path), str(path)), after=after, notice=notice)

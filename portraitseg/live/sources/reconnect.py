@@ -99,8 +99,6 @@ class Reconnecting:
     def _run(self) -> None:
         try:
             self._read_on()
-        except EOFError:
-            pass
         except Exception as error:  # of whatever kind: the one who iterates is to get it
             self._fault = error
         finally:

@@ -1,7 +1,7 @@
 """Video files: through PyAV, or where that is not installed through OpenCV."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,12 @@ class Video:
 
     live = False
 
-    def __init__(self, path: Path, *, after: Position | None, notice: Notice) -> None:
+    def __init__(self, name: str, connect: Callable[[], Decoder], *, after: Position | None, notice: Notice) -> None:
         """Open the file.
 
         Args:
-            path: of any format that FFmpeg reads.
+            name: for messages.
+            connect: opens the file, as often as it is called.
             after: begin with the frame behind this one.
             notice: told what was skipped.
 
@@ -32,8 +33,9 @@ class Video:
             InputError: it is no video.
             ImportError: PyAV is not installed.
         """
-        self._path, self._after, self._notice = path, after, notice
-        self._decoder = Decoder(str(path), str(path))
+        self._name, self._after, self._notice = name, after, notice
+        self._connect = connect
+        self._decoder = connect()
         self.fps = self._decoder.fps
         self.count = self._decoder.stream.frames or _estimate(self._decoder)
         self._origin: int | None = None
@@ -46,7 +48,7 @@ class Video:
         if first is None:
             if self._closed.is_set():
                 return
-            raise InputError(f"{self._path} opens, but none of its frames can be decoded; copy it again, or convert it with ffmpeg")
+            raise InputError(f"{self._name} opens, but none of its frames can be decoded; copy it again, or convert it with ffmpeg")
         self._origin = first.pts if self._decoder.timed else None
         pictures = chain([first], with_first) if self._after is None else self._behind(self._after)
         index, last = (self._after.index + 1, self._after.time) if self._after else (0, -1.0)
@@ -79,7 +81,7 @@ class Video:
             reached = None if first is None else self._time(first)
             if reached is not None and reached <= after.time:
                 return (picture for picture in pictures if (self._time(picture) or 0.0) > after.time)
-        self._decoder = Decoder(str(self._path), str(self._path))
+        self._decoder = self._connect()
         return islice(self._pictures(), after.index + 1, None)
 
     def _time(self, picture: Any) -> float | None:
@@ -91,7 +93,7 @@ class Video:
     def _report(self) -> None:
         damaged = self._decoder.damaged
         if damaged and not self._closed.is_set():
-            self._notice(f"{self._path} is damaged: {damaged} packets or frames could not be decoded whole; what could is used")
+            self._notice(f"{self._name} is damaged: {damaged} packets or frames could not be decoded whole; what could is used")
 
 
 class PlainVideo:
