@@ -58,6 +58,8 @@ class TrainConfig(
         self.check_samples()
         if self.teacher and self.backgrounds:
             raise InputError("a teacher's answers are of the pictures as they are; leave out --teacher, or --composite and --negatives")
+        if self.pretrained_range and not self.pretrained:
+            raise InputError("--pretrained-range says how the weights of --pretrained were trained; give these too, or leave it out")
         self.check_qat()
         if self.qat is not None and self.strategy != "single":
             raise InputError("quantization-aware training is for one device; leave out --strategy, or --qat and start it afterwards")

@@ -17,14 +17,18 @@ import tf_keras as keras
 from tqdm import tqdm
 
 from portraitseg import archs, checkpoint
-from portraitseg.card import Card
+from portraitseg.card import Card, InputSpec
 from portraitseg.data import pipeline
 from portraitseg.data.augment import AugmentConfig
 from portraitseg.data.composite import Composer
 from portraitseg.data.sources import Dataset, Source
 from portraitseg.data.unlabelled import Taught
 from portraitseg.encoders import pretrained
+from portraitseg.encoders.folded.match import is_folded
+from portraitseg.encoders.folded.unfold import unfold
 from portraitseg.errors import InputError, RunStoppedError
+from portraitseg.runtime import cards
+from portraitseg.runtime.foreign import RANGES
 from portraitseg.training import optimiser, schedules, state
 from portraitseg.training.config import TrainConfig
 from portraitseg.training.distribute import Devices
@@ -35,6 +39,9 @@ from portraitseg.training.state import Progress
 from portraitseg.training.step import freeze, make_train_step
 from portraitseg.training.tracking import Tracking
 from portraitseg.training.validation import Watch, validate
+
+UNFOLDED_BY = 128
+"""Pictures that give the batch norms of a folded encoder their statistics."""
 
 
 class Trainer:
@@ -65,6 +72,8 @@ class Trainer:
         self.composer = config.composer(dataset.train, self.card.size)
         self.progress = Progress(data=_fingerprint(dataset.train, self.composer))
         self.saved = self._load_state() if resume else None
+        if config.pretrained and is_folded(config.pretrained) and not resume:
+            self._unfold()
 
     @property
     def best(self) -> Path:
@@ -140,8 +149,17 @@ class Trainer:
         with self.devices.scope():
             model = archs.build(card)
         if config.pretrained and not resume:
-            pretrained.load_pretrained(model, config.pretrained, encoder=archs.encoder_of(card), wm=card.wm)
+            ranges = {"trained": _trained_input(config.pretrained, config.pretrained_range), "fed": card.input}
+            pretrained.load_pretrained(model, config.pretrained, encoder=archs.encoder_of(card), wm=card.wm, **ranges)
         return model, card
+
+    def _unfold(self) -> None:
+        """Give a folded encoder's batch norms the statistics of the first pictures; of several workers all take the same ones."""
+        model = self._local()
+        batches = self._batches(share=None).take(math.ceil(UNFOLDED_BY / self.step_batch))
+        unfold(model, (batch["x"] for batch in batches))
+        if model is not self.model:
+            self.model.set_weights(model.get_weights())
 
     def _validate(self, model: keras.Model, watch: Watch | None) -> dict[str, float]:
         return validate(model, self.card, self.dataset.val, watch)
@@ -218,21 +236,20 @@ class Trainer:
                 raise RunStoppedError
         self._finish_epoch(phase, lr, started)
 
-    def _batches(self) -> Any:
+    def _batches(self, **changes: Any) -> Any:
         texture = 0.0 if self.config.consistency else 1.0  # the consistency loss makes its own, and needs the picture as it is beside it
-        return pipeline.train_batches(
-            self.dataset.train,
-            self.card,
-            batch=self.step_batch,
-            seed=self.config.seed,
-            epoch=self.progress.epoch,
-            augment=AugmentConfig(level=self.config.augment, colour=texture, quality=texture),
-            prior_empty=self.config.prior_empty,
-            composer=self.composer,
-            skip=self.progress.step,
-            limit=self.config.samples,
-            share=self.devices.share(self.config.batch),
-        )
+        settings: dict[str, Any] = {
+            "batch": self.step_batch,
+            "seed": self.config.seed,
+            "epoch": self.progress.epoch,
+            "augment": AugmentConfig(level=self.config.augment, colour=texture, quality=texture),
+            "prior_empty": self.config.prior_empty,
+            "composer": self.composer,
+            "skip": self.progress.step,
+            "limit": self.config.samples,
+            "share": self.devices.share(self.config.batch),
+        }
+        return pipeline.train_batches(self.dataset.train, self.card, **{**settings, **changes})
 
     def _learning_rate(self, phase: Phase, step: int, total: int) -> float:
         scale, epoch = self.progress.plateau.scale, total // phase.epochs
@@ -289,6 +306,14 @@ def _summary_line(row: dict[str, Any], total: int) -> str:
         f"epoch {row['epoch']:>3}/{total}  loss {row['loss']:.4f}  val mIoU {row['val_miou']:.2f}  IoU {row['val_iou']:.2f}  "
         f"MAE {row['val_mae']:.4f}  lr {row['lr']:.1e}  {row['seconds'] / 60:.1f} min"
     )
+
+
+def _trained_input(weights: str, range_: str | None) -> InputSpec | None:
+    """The input that pretrained weights were trained with, as the user or the card inside a file of ours says; None: the usual one."""
+    if range_:
+        return RANGES[range_]
+    card = cards.inside(Path(weights)) if Path(weights).is_file() else None
+    return card.input if card else None
 
 
 def _fingerprint(source: Source, composer: Composer | None) -> str:

@@ -18,6 +18,8 @@ class Kernel:
     """(h,w,in,out); depthwise: (h,w,in,multiplier)."""
     bias: Float32
     """(out,)."""
+    relu6: bool = False
+    """Whether the convolution itself ends in a ReLU6."""
 
     @property
     def channels(self) -> int:

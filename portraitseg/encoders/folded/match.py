@@ -15,9 +15,13 @@ import tf_keras as keras
 from portraitseg.encoders.folded import onnx, tflite, widths
 from portraitseg.encoders.folded.graph import Conv, Float32, Kernel, Operator, kind_of, trace
 from portraitseg.errors import InputError
+from portraitseg.layers import HardSigmoid
 
 Weights = dict[str, Float32]
 READERS: dict[str, Callable[[Path], Iterable[Operator]]] = {".tflite": tflite.operators, ".onnx": onnx.operators}
+
+HARD_SIGMOID = np.float32(3)
+"""What a hard sigmoid, relu6(x + 3) / 6, adds; TensorFlow Lite's converter merges it into the bias in front."""
 
 
 def is_folded(weights: str) -> bool:
@@ -96,7 +100,7 @@ def _checked(path: Path, layer: keras.layers.Layer, conv: Conv | None, after: di
 def _weights(layer: keras.layers.Layer, kernel: Kernel) -> dict[str, Weights]:
     """By layer: the convolution's, and a batch normalisation's that, in inference, adds the bias and nothing more (see `unfold`)."""
     own = {"depthwise_kernel" if kernel.depthwise else "kernel": kernel.values}
-    norm, bias = _norm(layer), kernel.bias
+    norm, bias = _norm(layer), kernel.bias - (HARD_SIGMOID if kernel.relu6 and _gates(layer) else 0)
     if norm is None:
         return {layer.name: own | ({"bias": bias} if layer.use_bias else {})}
     ones, zeros = np.ones_like(bias), np.zeros_like(bias)
@@ -118,6 +122,11 @@ def _norm(layer: keras.layers.Layer) -> keras.layers.Layer | None:
     """The batch normalisation behind a convolution, None where there is none."""
     takers = [node.layer for node in layer.outbound_nodes]
     return next((taker for taker in takers if isinstance(taker, keras.layers.BatchNormalization)), None)
+
+
+def _gates(layer: keras.layers.Layer) -> bool:
+    """Whether a hard sigmoid follows."""
+    return any(isinstance(node.layer, HardSigmoid) for node in layer.outbound_nodes)
 
 
 def _sources(layer: keras.layers.Layer) -> list[str]:

@@ -41,7 +41,7 @@ class _File:
     def __init__(self, path: Path, content: bytes) -> None:
         from ai_edge_litert import schema_py_generated as schema
 
-        self.path = path
+        self.path, self.schema = path, schema
         self.model = schema.Model.GetRootAs(content, 0)
         self.graph = self.model.Subgraphs(0)
         self.kinds = {number: name for name, number in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
@@ -62,19 +62,27 @@ class _File:
                 name=f"{kind} {self.name(outputs[0])}" if outputs else kind,
                 inputs=tuple(index for index in inputs if index not in constants),
                 outputs=tuple(outputs),
-                kernel=partial(self.kernel, inputs, kind) if kind in ("CONV_2D", "DEPTHWISE_CONV_2D") else None,
+                kernel=partial(self.kernel, operator, inputs, kind) if kind in ("CONV_2D", "DEPTHWISE_CONV_2D") else None,
                 by_channel=kind in ARITHMETIC and any(np.prod(self.shape(index)) > 1 for index in constants),
             )
 
-    def kernel(self, inputs: list[int], kind: str) -> Kernel:
+    def kernel(self, operator: Any, inputs: list[int], kind: str) -> Kernel:
         with _damaged(self.path):
-            values = self.values(inputs[1])
-            out = values.shape[3 if kind == "DEPTHWISE_CONV_2D" else 0]
+            values, depthwise = self.values(inputs[1]), kind == "DEPTHWISE_CONV_2D"
+            out = values.shape[3 if depthwise else 0]
             bias = self.values(inputs[2]) if len(inputs) > 2 else np.zeros(out, np.float32)
-            if kind == "CONV_2D":
-                return Kernel(depthwise=False, values=values.transpose(1, 2, 3, 0), bias=bias)  # from out,h,w,in
-            height, width = values.shape[1:3]  # 1,h,w,in * multiplier
-            return Kernel(depthwise=True, values=values.reshape(height, width, self.shape(inputs[0])[3], -1), bias=bias)
+            # from 1,h,w,in * multiplier or out,h,w,in
+            values = values.reshape(*values.shape[1:3], self.shape(inputs[0])[3], -1) if depthwise else values.transpose(1, 2, 3, 0)
+            return Kernel(depthwise=depthwise, values=values, bias=bias, relu6=self.relu6(operator, depthwise=depthwise))
+
+    def relu6(self, operator: Any, *, depthwise: bool) -> bool:
+        """Whether a convolution ends in a ReLU6."""
+        table = operator.BuiltinOptions()
+        if table is None:
+            return False
+        options = self.schema.DepthwiseConv2DOptions() if depthwise else self.schema.Conv2DOptions()
+        options.Init(table.Bytes, table.Pos)
+        return bool(options.FusedActivationFunction() == self.schema.ActivationFunctionType.RELU6)
 
     def values(self, index: int) -> Float32:
         """Of a constant, as floats."""

@@ -41,5 +41,5 @@ def widen(kernel: Kernel, start: Float32, *, first: bool) -> Kernel:
     values[:, :, :channels, :out] = kernel.values
     if not kernel.depthwise:
         values[:, :, channels:] = 0
-    wide = Kernel(depthwise=kernel.depthwise, values=values, bias=kernel.bias)
+    wide = replace(kernel, values=values)
     return replace(wide, bias=np.pad(kernel.bias, (0, wide.channels - kernel.channels)))

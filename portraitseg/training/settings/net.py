@@ -41,4 +41,6 @@ class NetSettings(NetVariant):
     arch: str = "munet_mnv3"
     """The net: `portraitseg archs` lists them."""
     pretrained: str | None = None
-    """Encoder weights to start from: "imagenet", or an .h5 file with keras.applications' layer names."""
+    """Encoder weights to start from: "imagenet", a Keras .h5 with its layer names, or a .tflite or .onnx that begins with the encoder."""
+    pretrained_range: Literal["0..1", "-1..1", "0..255", "imagenet"] | None = None
+    """Range of the RGB pictures that the weights were trained with (default: the encoder's usual one, or as a file's own card says)."""

@@ -1,0 +1,91 @@
+"""A run that starts from an encoder whose batch normalisation is folded."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+
+from portraitseg import archs, tflite_metadata
+from portraitseg.card import EMBEDDED, UNIT, Card
+from portraitseg.data.sources import open_data
+from portraitseg.errors import InputError
+from portraitseg.training.config import TrainConfig
+from portraitseg.training.trainer import Trainer
+from tests import tiny
+
+SHOWN = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
+KERNEL = np.random.default_rng(1).normal(0, 0.3, (3, 3, 3, 8)).astype(np.float32)
+BIAS = np.linspace(-1, 1, 8).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def tiny_arch(monkeypatch):
+    monkeypatch.setitem(archs.ARCHS, "tiny", tiny.SPEC)
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    return open_data(tiny.write_discs(tmp_path / "data", train=16, val=2), None, seed=0)
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    """The tiny net's encoder, folded."""
+
+    @tf.function(input_signature=[tf.TensorSpec((1, 32, 32, 3), tf.float32)])
+    def net(x):
+        return tf.nn.relu(tf.nn.conv2d(x, KERNEL, 2, "SAME") + BIAS)
+
+    path = tmp_path / "folded.tflite"
+    path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([net.get_concrete_function()]).convert())
+    return path
+
+
+def trainer(dataset, folder: Path, **changes) -> Trainer:
+    return Trainer(TrainConfig(**{"arch": "tiny", "epochs": 1, "batch": 4, **changes}), dataset, folder)
+
+
+def features(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    """Of the encoder, without the rim, where the padding's colour counts."""
+    return keras.Model(model.input, model.get_layer("enc_relu").output)(x).numpy()[:, :-1, :-1]
+
+
+def expected(x: np.ndarray) -> np.ndarray:
+    return np.maximum(tf.nn.conv2d(x, KERNEL, 2, "SAME") + BIAS, 0)[:, :-1, :-1]
+
+
+def test_a_run_starts_with_the_features_of_the_file_and_statistics_of_its_own_pictures(tmp_path, dataset, file):
+    started = trainer(dataset, tmp_path / "run", pretrained=str(file))
+    x = (SHOWN / 127.5 - 1).astype(np.float32)
+    np.testing.assert_allclose(features(started.model, x), expected(x), atol=1e-4)
+    batches = [batch["x"] for batch in started._batches()]
+    given = keras.Model(started.model.input, started.model.get_layer("enc_bn").input)(np.concatenate(batches)).numpy()
+    np.testing.assert_allclose(started.model.get_layer("enc_bn").moving_mean, given.mean((0, 1, 2)), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(started.model.get_layer("enc_bn").moving_variance, given.var((0, 1, 2)), rtol=1e-3, atol=1e-4)
+    again = trainer(dataset, tmp_path / "again", pretrained=str(file))
+    assert all(np.array_equal(a, b) for a, b in zip(started.model.get_weights(), again.model.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("told", ["by the flag", "by the file's card"])
+def test_a_file_that_was_trained_in_another_range_sees_what_it_saw(tmp_path, dataset, file, told):
+    if told == "by the file's card":
+        card = Card(arch="tiny", wm=1.0, size=(32, 32), input=UNIT)
+        file.write_bytes(tflite_metadata.add(file.read_bytes(), {EMBEDDED: card.embedded()}))
+    started = trainer(dataset, tmp_path / "run", pretrained=str(file), pretrained_range="0..1" if told == "by the flag" else None)
+    found = features(started.model, (SHOWN / 127.5 - 1).astype(np.float32))
+    np.testing.assert_allclose(found, expected((SHOWN / 255).astype(np.float32)), atol=1e-4)
+
+
+def test_a_resumed_run_goes_on_with_its_own_weights(tmp_path, dataset, file):
+    first = trainer(dataset, tmp_path / "run", pretrained=str(file), samples=4)
+    first.fit()
+    file.unlink()
+    second = Trainer(first.config, dataset, tmp_path / "run", resume=True)
+    assert all(np.array_equal(a, b) for a, b in zip(first.model.get_weights(), second.model.get_weights(), strict=True))
+
+
+def test_a_range_without_weights_is_refused(tmp_path, dataset):
+    with pytest.raises(InputError, match="--pretrained-range says how the weights of --pretrained were trained"):
+        trainer(dataset, tmp_path / "run", pretrained_range="0..1")
