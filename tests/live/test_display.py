@@ -8,10 +8,12 @@ import sys
 import threading
 
 import cv2
+import numpy as np
 import pytest
 
 from portraitseg.errors import InputError
 from portraitseg.live import display
+from portraitseg.live.frames import Frame
 from portraitseg.live.sinks import open_sink
 
 needs_windows = pytest.mark.skipif(not cv2.currentUIFramework(), reason="this OpenCV has no windows")
@@ -20,7 +22,12 @@ needs_xvfb = pytest.mark.skipif(not (shutil.which("Xvfb") and shutil.which("xdot
 
 def refusal() -> str:
     with pytest.raises(InputError) as error:
-        open_sink("window", fps=30)
+        sink = open_sink("window", fps=30)
+        try:
+            image = np.zeros((48, 64, 3), np.uint8)
+            sink.write(Frame(image=image, time=0.0, index=0), image)
+        finally:
+            sink.close()
     assert "\n" not in str(error.value)
     assert "--sink file" in str(error.value)
     return str(error.value)
@@ -36,7 +43,7 @@ def test_no_display_is_said_without_trying(monkeypatch):
     monkeypatch.setattr(cv2, "currentUIFramework", lambda: "QT5")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    monkeypatch.setattr(subprocess, "run", None)
+    monkeypatch.setattr(subprocess, "Popen", None)
     assert "no display" in refusal()
 
 
@@ -50,9 +57,19 @@ def test_a_display_that_is_not_there_is_said_and_nothing_aborts(monkeypatch):
 def test_a_display_that_does_not_answer_is_said(monkeypatch):
     monkeypatch.setattr(cv2, "currentUIFramework", lambda: "QT5")
     monkeypatch.setenv("DISPLAY", ":987")
-    monkeypatch.setattr(display, "TRIAL", "import time; time.sleep(30)")
+    monkeypatch.setattr(display, "WINDOW", "import time; time.sleep(30)")
     monkeypatch.setattr(display, "LIMIT", 0.3)
     assert "does not answer" in refusal()
+
+
+def test_a_window_that_never_opened_leaves_no_process(monkeypatch):
+    monkeypatch.setattr(cv2, "currentUIFramework", lambda: "QT5")
+    monkeypatch.setenv("DISPLAY", ":987")
+    monkeypatch.setattr(display, "WINDOW", "import time; time.sleep(30)")
+    sink = open_sink("window", fps=30)
+    sink.close()
+    sink.close()
+    assert sink._trial._child.returncode is not None
 
 
 @pytest.fixture

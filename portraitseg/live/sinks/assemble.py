@@ -10,7 +10,7 @@ from typing import Any
 from portraitseg.errors import InputError, one_line
 from portraitseg.live.decoder import Decoder
 from portraitseg.live.notices import Notice
-from portraitseg.live.sinks.encoder import Recipe
+from portraitseg.live.sinks.encoder import Recipe, read_back
 from portraitseg.live.sinks.recording import Note
 from portraitseg.optional import require
 
@@ -55,8 +55,11 @@ def _write(whole: Path, folder: Path, note: Note, recipe: Recipe, *, fps: float,
         if sound:
             opened.enter_context(sound.container)
             tracks.append(sound.packets(target, whole.suffix, until=note.end / recipe.base + 1 / (fps or 30), origin=note.origin))
+        packets = 0
         for packet in heapq.merge(*tracks, key=_time):
             target.mux(packet)
+            packets += 1
+    read_back(whole, packets)
 
 
 def _pictures(av: Any, folder: Path, note: Note, recipe: Recipe, stream: Any) -> Iterator[Any]:

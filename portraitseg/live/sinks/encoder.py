@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+
 from portraitseg.errors import InputError
 from portraitseg.image import UInt8
 from portraitseg.optional import require
@@ -78,7 +80,7 @@ class Encoder:
             OSError, av.FFmpegError: it cannot be written.
         """
         self._av = require("av", extra="live")
-        self._recipe = recipe
+        self._path, self._recipe, self._frames = path, recipe, 0
         self._container = self._av.open(str(path), "w", container_options=recipe.container)
         self._stream = self._container.add_stream(recipe.codec, rate=Fraction(fps).limit_denominator(1001), options=recipe.options)
         self._stream.height, self._stream.width = size
@@ -96,10 +98,11 @@ class Encoder:
         Raises:
             OSError: the disk is full.
         """
-        picture = self._av.VideoFrame.from_ndarray(image, format="rgba" if self._recipe.transparent else "rgb24")
+        picture = self._av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), "rgba" if self._recipe.transparent else "rgb24")
         coded = self._convert.reformat(picture, format=self._recipe.pixels, dst_colorspace="itu709", dst_color_range="MPEG")
         coded.pts, coded.time_base = ticks, self._pieces
         self._container.mux(self._stream.encode(coded))
+        self._frames += 1
 
     def close(self) -> None:
         """Finish the file.
@@ -111,11 +114,24 @@ class Encoder:
             self._container.mux(self._stream.encode(None))
         finally:
             self._container.close()
+        read_back(self._path, self._frames)
 
     def abandon(self) -> None:
         """Close without another word, after an error."""
         with contextlib.suppress(self._av.FFmpegError, OSError, ValueError):
             self._container.close()
+
+
+def read_back(path: Path, packets: int) -> None:
+    """See that a closed file holds so many packets: where the disk is full at the very end, FFmpeg closes it without a word.
+
+    Raises:
+        OSError: it does not.
+    """
+    with require("av", extra="live").open(str(path)) as container:
+        held = sum(not packet.is_corrupt for packet in container.demux() if packet.dts is not None)
+    if held != packets:
+        raise OSError(f"{held} of {packets} packets can be read back; the disk may be full")
 
 
 def _check(suffix: str, transparent: bool, crf: int | None, preset: str) -> None:

@@ -38,7 +38,7 @@ class VideoFile:
             InputError: `out` or its folder of parts exists, or cannot be written to.
             ImportError: PyAV is not installed.
         """
-        self._errors = (OSError, require("av", extra="live").FFmpegError)
+        self._errors = (OSError, InputError, require("av", extra="live").FFmpegError)
         refuse_existing(out, force=force)
         settings = {"codec": recipe.codec, "options": recipe.options, "fps": fps, "source": source and str(source)}
         self._note = recording.begin(out, settings, force=force, resume=resume)
@@ -119,7 +119,8 @@ class VideoFile:
         if self._encoder is not None:
             self._encoder.abandon()
         kept = self._note.frames + self._frames
-        reason = getattr(error, "strerror", None) or one_line(error)
+        cause = error.__cause__ or error
+        reason = getattr(cause, "strerror", None) or one_line(cause)
         return InputError(
             f"cannot write {self._out}: {reason}; about {kept} frames until then can be played in {self._folder}; "
             "free some space and go on with --resume"

@@ -20,7 +20,7 @@ class Window:
     done = None
 
     def __init__(self, title: str) -> None:
-        """See that there is a display.
+        """Begin to see whether there is a display; `show` and the first frame wait for the answer.
 
         Args:
             title: the window opens with the first frame, or with `show`.
@@ -28,14 +28,19 @@ class Window:
         Raises:
             InputError: there is none, or this OpenCV has no windows.
         """
-        display.require()
+        self._trial = display.Trial()
         self.title = title
         self.size = (0, 0)
         self._open = False
         self._closed = False
 
     def show(self, width: int, height: int) -> None:
-        """Open the window for frames of this size."""
+        """Open the window for frames of this size.
+
+        Raises:
+            InputError: the display does not let us.
+        """
+        self._trial.require()
         cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         scale = min(1.0, SIDE / max(width, height))
         self.size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -91,7 +96,9 @@ class Window:
 
     def close(self) -> None:
         """See `Sink`; in the main thread, too."""
-        if self._open and not self._closed:
+        if not self._open:
+            self._trial.close()
+        elif not self._closed:
             with contextlib.suppress(cv2.error):  # it was closed by its button
                 cv2.destroyWindow(self.title)
                 cv2.waitKey(1)  # only now it goes
