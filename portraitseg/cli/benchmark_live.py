@@ -22,7 +22,7 @@ from portraitseg.cli.defaults import MODEL
 from portraitseg.cli.live_session import parse_size
 from portraitseg.cli.test import SAMPLE
 from portraitseg.errors import InputError
-from portraitseg.image import Array, UInt8
+from portraitseg.image import Array
 from portraitseg.live.effects import Effects
 from portraitseg.live.frames import Frame
 from portraitseg.live.look import Look

@@ -11,6 +11,7 @@ from portraitseg.compose import blend
 from portraitseg.compose.backdrops import SECONDS, Backdrop, open_backdrop
 from portraitseg.compose.bokeh import blur, lens
 from portraitseg.compose.colour_transfer import ColourTransfer
+from portraitseg.compose.components import fill_holes, largest_component
 from portraitseg.compose.compositor import Compositor, enlarge, levels
 from portraitseg.compose.foreground import Decontaminator
 from portraitseg.compose.refine import Refiner
@@ -95,6 +96,8 @@ class Effects:
 
     def alpha(self, image: UInt8, prob: Float32) -> UInt8:
         """The mask of RGB (H,W,3): prob (h,w) -> alpha (H,W), 0 to 255."""
+        prob = largest_component(prob) if self._largest else prob
+        prob = fill_holes(prob) if self._holes else prob
         large = enlarge(prob, image.shape[:2]) if self._refine is None else self._refine(image, prob)
         return np.asarray(cv2.LUT(large, levels(self.look.threshold, self.look.feather, smooth=self.look.smooth_step)), np.uint8)
 
