@@ -8,8 +8,8 @@ as little as makes the mix come out, which is least squares with the guesses as 
 import cv2
 import numpy as np
 
-from portraitseg.compose.blocks import Blocks, Picked
-from portraitseg.image import Array, Float32, UInt8
+from portraitseg.compose.blocks import Blocks, Picked, step
+from portraitseg.image import Float32, UInt8
 
 SIDE = 160  # the guesses change slowly: they are made on a picture of this longer side in pixels
 NEAR, FAR = 5, 41  # windows in pixels of it
@@ -49,7 +49,7 @@ class Decontaminator:
         """Write F = front + gain * (image - back - alpha * (front - back)) to the picked blocks of `image`."""
         blocks = self._blocks
         colours, share = blocks.take("colours", image, picked), blocks.take("alpha", alpha, picked)
-        front, back = (self._enlarged(name, guess, image, picked) for name, guess in (("front", front), ("back", back)))
+        front, back = (_around(guess, image.shape, picked) for guess in (front, back))
         weight, rest, mixed = (blocks.array(name, colours.shape, np.float32) for name in ("weight", "rest", "mixed"))
         np.subtract(front, back, out=mixed, dtype=np.float32)
         mixed *= cv2.merge([share * np.float32(1 / 255)] * 3, dst=weight)
@@ -60,10 +60,12 @@ class Decontaminator:
         np.copyto(colours, np.rint(np.clip(rest, 0, 255, out=rest), out=rest), casting="unsafe")
         blocks.put(colours, image, picked)
 
-    def _enlarged(self, name: str, guess: UInt8, image: UInt8, picked: Picked) -> Array:
-        """The picked blocks of a guess, brought to the image's size."""
-        full = self._blocks.array("full", image.shape, np.uint8)
-        return self._blocks.take(name, np.asarray(cv2.resize(guess, image.shape[1::-1], dst=full)), picked)
+
+def _around(guess: UInt8, size: tuple[int, ...], picked: Picked) -> UInt8:
+    """A guess brought to the picked blocks (n,B,3) of a picture of `size`, one colour a block."""
+    width = step(size)
+    colours = cv2.resize(guess, (size[1] // width, size[0])).reshape(-1, 1, 3)[picked]
+    return np.asarray(cv2.resize(colours, (width, len(picked)), interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
 def _guesses(image: UInt8, alpha: UInt8) -> tuple[UInt8, UInt8]:

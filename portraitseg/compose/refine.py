@@ -16,6 +16,7 @@ from portraitseg.image import Float32, UInt8
 
 SIDE = 96  # the small picture's longer side in pixels: finer costs more and finds no better edges (docs/edges.md)
 RADIUS = 2  # of the window, in pixels of the small picture
+SHARPEN = 0.2  # a prob this near to 0 or 1 is taken for it: nets' ramps are wider than edges are
 SMOOTHNESS = 1e-3  # variance of colours in [0,1] that counts as noise: colours that differ less do not make an edge
 REACH = 1  # how far around a prob that is not sure the edge may lie, in pixels of the small picture
 SURE = 25  # of 255: a prob that lies no farther from 0 or 255 is sure, as in `levels`
@@ -47,7 +48,7 @@ class Refiner:
         if picked.size:
             # linear sampling that skips pixels, as in the paper: means would hide how much the colours vary
             guide = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR).astype(np.float32) / 255
-            self._apply(_coefficients(cv2.split(guide), small), image, picked, out)
+            self._apply(_coefficients(cv2.split(guide), _sharpened(small)), image, picked, out)
         return out
 
     def _band(self, small: Float32, size: tuple[int, ...]) -> Picked:
@@ -75,6 +76,11 @@ def _small(size: tuple[int, ...]) -> tuple[int, int]:
     """The small picture's size: that of the prob, its longer side `SIDE` at the most."""
     scale = min(1.0, SIDE / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _sharpened(prob: Float32) -> Float32:
+    """Stretch a prob so that `SHARPEN` and what lies below becomes 0, the same from above 1."""
+    return np.asarray(np.clip((prob - np.float32(SHARPEN)) / np.float32(1 - 2 * SHARPEN), 0, 1), np.float32)
 
 
 def _coefficients(guide: Sequence[Float32], prob: Float32) -> tuple[Float32, ...]:

@@ -45,7 +45,7 @@ def test_it_is_the_guided_filter() -> None:
     image, mask = spikes((40, 48))
     prob = coarse(mask, (20, 24))
     prob = cv2.resize(prob, (48, 40), interpolation=cv2.INTER_LINEAR)  # at the image's size: the filter's own arithmetic is left
-    expected = np.clip(255 * textbook(image.astype(np.float32) / 255, prob), 0, 255)
+    expected = np.clip(255 * textbook(image.astype(np.float32) / 255, ((prob - 0.2) / 0.6).clip(0, 1)), 0, 255)
     result = Refiner()(image, prob).astype(float)
     band = np.abs(result - enlarge(prob, (40, 48)).astype(float)) > 0
     assert band.sum() > 200
@@ -72,11 +72,11 @@ def test_what_is_sure_stays_and_costs_nothing(monkeypatch: pytest.MonkeyPatch) -
         assert (Refiner()(image, np.full((48, 48), value, np.float32)) == 255 * value).all()
 
 
-def test_a_flat_picture_gives_the_smoothed_prob() -> None:
+def test_a_flat_picture_gives_the_sharpened_and_smoothed_prob() -> None:
     prob = coarse(spikes((96, 96))[1], (48, 48))
     result = Refiner()(np.full((96, 96, 3), 90, np.uint8), prob)
     side = 2 * refine.RADIUS + 1
-    smooth = enlarge(cv2.blur(cv2.blur(prob, (side, side)), (side, side)), (96, 96))
+    smooth = enlarge(cv2.blur(cv2.blur(((prob - 0.2) / 0.6).clip(0, 1), (side, side)), (side, side)), (96, 96))
     changed = result != enlarge(prob, (96, 96))
     assert changed.any()
     assert np.abs(result.astype(int) - smooth)[changed].max() <= 1
