@@ -17,7 +17,7 @@ import pytest
 
 from portraitseg.errors import InputError
 from portraitseg.live.frames import Frame
-from portraitseg.live.sinks import KINDS, open_sink, video
+from portraitseg.live.sinks import KINDS, encoder, open_sink, video
 from portraitseg.live.sinks.raw import Raw
 from portraitseg.live.sources import open_source
 from tests.live import clips
@@ -164,6 +164,16 @@ def test_sound_that_the_container_can_hold_is_copied(tmp_path, codec, suffix):
     assert len(kept) - len(after) <= 2  # what begins after the last picture
     assert after[10][0] == pytest.approx([time for time, _ in before if time >= 0][10], abs=2e-3)
     assert played(out)[0] == [index % 256 for index in range(75)]
+
+
+def test_plain_samples_are_copied_too(tmp_path):
+    source = tone(tmp_path, "-c:a", "pcm_s16le", suffix=".mkv")
+    record(tmp_path / "out.mov", open_source(str(source)), source=source)
+    with av.open(str(tmp_path / "out.mov")) as container:
+        assert container.streams.audio[0].codec_context.name == "pcm_s16le"
+    before, after = heard(source)[0], heard(tmp_path / "out.mov")[0]
+    assert len(before) - len(after) < 4096
+    np.testing.assert_array_equal(after.ravel(), before.ravel()[: after.size])
 
 
 @pytest.mark.parametrize(("codec", "suffix", "becomes"), [("wmav2", ".mp4", "aac"), ("aac", ".webm", "opus")])
@@ -374,6 +384,19 @@ def test_no_room_for_the_whole_leaves_the_parts_to_be_joined_later(tmp_path):
     assert full(out, 20, 1 << 30) == ""
     with av.open(str(out)) as container:
         assert len(list(container.decode(video=0))) == 400
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_part_that_ffmpeg_closed_without_its_end_is_noticed(tmp_path, suffix):
+    path = tmp_path / f"part{suffix}"
+    coder = encoder.Encoder(path, encoder.recipe(suffix, transparent=False, crf=None, preset="ultrafast"), size=(48, 64), fps=25)
+    for index in range(60):
+        coder.write(clips.numbered(index), round(index / 25 * coder._recipe.base))
+    coder.close()
+    encoder.read_back(path, 60)
+    path.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(OSError, match="of 60 frames can be read back"):
+        encoder.read_back(path, 60)
 
 
 def test_nothing_is_overwritten_unasked(tmp_path):

@@ -55,11 +55,9 @@ def _write(whole: Path, folder: Path, note: Note, recipe: Recipe, *, fps: float,
         if sound:
             opened.enter_context(sound.container)
             tracks.append(sound.packets(target, whole.suffix, until=note.end / recipe.base + 1 / (fps or 30), origin=note.origin))
-        packets = 0
         for packet in heapq.merge(*tracks, key=_time):
             target.mux(packet)
-            packets += 1
-    read_back(whole, packets)
+    read_back(whole, note.frames)
 
 
 def _pictures(av: Any, folder: Path, note: Note, recipe: Recipe, stream: Any) -> Iterator[Any]:

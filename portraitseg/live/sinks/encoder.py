@@ -122,16 +122,16 @@ class Encoder:
             self._container.close()
 
 
-def read_back(path: Path, packets: int) -> None:
-    """See that a closed file holds so many packets: where the disk is full at the very end, FFmpeg closes it without a word.
+def read_back(path: Path, frames: int) -> None:
+    """See that a closed file holds so many: where the disk gets full at the very end, FFmpeg closes it without a word.
 
     Raises:
         OSError: it does not.
     """
     with require("av", extra="live").open(str(path)) as container:
-        held = sum(not packet.is_corrupt for packet in container.demux() if packet.dts is not None)
-    if held != packets:
-        raise OSError(f"{held} of {packets} packets can be read back; the disk may be full")
+        held = sum(packet.size > 0 and not packet.is_corrupt for packet in container.demux(video=0))
+    if held != frames:
+        raise OSError(f"{held} of {frames} frames can be read back; the disk may be full")
 
 
 def _check(suffix: str, transparent: bool, crf: int | None, preset: str) -> None:
