@@ -92,8 +92,8 @@ class LoopedVideo:
 
 
 def _opened(path: Path) -> Any:
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG) if path.is_file() and path.stat().st_size else None
-    if capture is None or not capture.isOpened():
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    if not capture.isOpened():
         state = "is empty (0 bytes)" if path.is_file() and not path.stat().st_size else "is no video or picture that can be read"
         raise InputError(f"background {path} {state}; give a picture, a video such as .mp4, or a folder of pictures")
     return capture

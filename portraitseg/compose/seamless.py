@@ -18,9 +18,10 @@ SIDE = 96
 """Longer side at which the membrane is made for a live picture, in pixels."""
 SURE = 13
 """Alpha from which a pixel is the person's."""
-RIM = 2
-"""Pixels of the old background around the person that are cloned with it: the edge that is fitted lies there. What the person then gets
-is the difference of the two backgrounds, as far as it is the same all around, and not the colour of the new one."""
+RIM = 4
+"""Pixels of the old background around the person that are cloned with it, of which OpenCV leaves out three: the edge that is fitted lies
+there. What the person then gets is the difference of the two backgrounds, as far as it is the same all around, and not the colour of the
+new one."""
 
 
 class SeamlessClone:
@@ -51,7 +52,7 @@ class SeamlessClone:
             RGB (H,W,3), to be blended with the background by alpha; the image itself where there is no person or nothing behind.
         """
         size = _small((alpha.shape[0], alpha.shape[1]), self.side)
-        if self._count % self.every == 0 or (self._membrane is not None and self._membrane.shape[:2] != size):
+        if self._count % self.every == 0:
             self._renew(_spanned(shrink(image, size), shrink(alpha, size), shrink(background, size)))
         self._count += 1
         if self._membrane is None:

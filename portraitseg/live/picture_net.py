@@ -17,6 +17,8 @@ from portraitseg.runtime.tensors import NCHW, NHWC, Tensor, to_layout
 
 RANGES = {"0..1": (0.0, 1 / 255), "-1..1": (-1.0, 2 / 255), "0..255": (0.0, 1.0)}
 """What 0 becomes, and what one step of a byte is worth."""
+SURE = 0.97
+"""Share of the person in a pixel of the small composite from which its change is the person's."""
 SIDE = 256
 """Height and width that a net sees which takes any."""
 
@@ -90,11 +92,11 @@ class PictureNet:
 
 
 def _spread(change: Float32, share: Float32) -> Float32:
-    """The person's own change (h,w,3), of which a composite's pixel shows a share, continued beyond the edge."""
-    change = change * (share > 0)[..., None]
-    blurred = cv2.GaussianBlur(np.dstack([change, share]), (0, 0), 2.0)
+    """The change (h,w,3) where all is person, continued beyond: nets differ in what they do to the edge and the scene."""
+    sure = (share > SURE).astype(np.float32)[..., None]
+    blurred = cv2.GaussianBlur(np.dstack([change * sure, sure]), (0, 0), 2.0)
     around = blurred[..., :3] / (blurred[..., 3:] + np.float32(1e-3))
-    return np.asarray(change + (1 - share[..., None]) * around, np.float32)
+    return np.asarray(around + sure * (change - around), np.float32)
 
 
 def _layout(end: Tensor) -> tuple[str, int]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from portraitseg import image
+from portraitseg.compose import looped_video
 from portraitseg.compose.backdrops import open_backdrop
 from portraitseg.compose.fit import fitted
 from portraitseg.errors import InputError
@@ -121,7 +122,7 @@ def test_a_slideshow_whose_files_go_keeps_its_picture(tmp_path: Path) -> None:
 def test_a_video_goes_by_the_clock_and_round(tmp_path: Path) -> None:
     backdrop = open_backdrop(str(write_video(tmp_path / "a.mp4", [20, 60, 100, 140])))
     assert shown(backdrop, 0, 0.05, 0.1, 0.3, 0.4, 0.5, 0.9) == pytest.approx([20, 20, 60, 140, 20, 60, 60], abs=6)
-    assert shown(backdrop, 3600, 3600.2) == pytest.approx([20, 100], abs=6)  # 36,000 frames on, in no time
+    assert shown(backdrop, 1e6, 1e6 + 0.2) == pytest.approx([20, 100], abs=6)  # ten million frames on, in no time
     assert shown(backdrop, 0.1) == pytest.approx([60], abs=6)  # back in time
     assert backdrop((48, 64), 0.1) is backdrop((48, 64), 0.15)
     assert backdrop((5, 3), 0.1).shape == (5, 3, 3)
@@ -145,11 +146,33 @@ def test_a_video_that_breaks_in_the_middle_begins_anew(tmp_path: Path) -> None:
     video.release()
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    seen = shown(open_backdrop(str(path)), *(number / FPS for number in range(60)))
+    backdrop = open_backdrop(str(path))
+    seen = shown(backdrop, *(number / FPS for number in range(60)))
     first = [number for number, grey in enumerate(seen) if abs(grey - 20) <= 3]
     assert first[0] == 0
     assert 5 < first[1] < 30  # about half of it was there, and then again
     assert seen[: first[1]] == pytest.approx(greys[: first[1]], abs=4)
+    assert shown(backdrop, (1000 * first[1] + 3) / FPS) == pytest.approx([greys[3]], abs=4)  # it counts by what it found
+
+
+def test_a_video_that_opens_again_without_a_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    class Empty:
+        def grab(self) -> bool:
+            return False
+
+        def read(self) -> tuple[bool, None]:
+            return False, None
+
+        def set(self, *what: float) -> bool:
+            return False
+
+        release = grab
+
+    backdrop = open_backdrop(str(write_video(tmp_path / "a.mp4", [20, 60])))
+    backdrop._video._capture = Empty()
+    monkeypatch.setattr(looped_video, "_opened", lambda path: Empty())
+    assert shown(backdrop, 0, 0.1, 0.2, 5) == pytest.approx([20] * 4, abs=3)
+    assert capsys.readouterr().err.count("warning") == 1
 
 
 def test_a_video_that_goes_keeps_its_last_frame(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,6 +49,15 @@ def test_a_brighter_background_brightens_the_person_by_as_much(name: str, side: 
     assert np.abs(change[alpha > 0] - 30).max() <= 2
 
 
+def test_what_is_hidden_behind_the_person_does_not_count() -> None:
+    """Not even at the frame's edge, where the person is cut off and the background would be next to them."""
+    alpha = MASKS["bottom"]
+    image = noise(*alpha.shape)
+    background = np.where(alpha[..., None] > 0, np.uint8(255), image + 30)
+    change = seamless(image, alpha, background, side=0).astype(int) - image
+    assert np.abs(change[alpha > 0] - 30).max() <= 2
+
+
 def test_detail_stays_where_it_is() -> None:
     image, background, alpha = noise(240, 320), noise(240, 320, 1), ellipse(240, 320, (161, 119), (70, 81))
     change = seamless(image, alpha, background).astype(float) - image

@@ -104,6 +104,14 @@ def test_order_and_changes_depend_on_seed_and_epoch_alone() -> None:
     assert not np.array_equal(first[0].target, other[0].target)
 
 
+def test_every_picture_has_its_turn_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = Stored.of(Discs(), 32)
+    monkeypatch.setattr(Stored, "_varied", lambda self, index, seed, epoch: (index, index, index))
+    orders = [[int(i) for batch in stored.batches(3, seed=0, epoch=epoch) for i in batch.mask] for epoch in (0, 1)]
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(9))
+    assert orders[0] != orders[1]
+
+
 def test_pairs_to_validate_on_are_always_the_same_and_all_of_them() -> None:
     stored = Stored.of(Discs(), 32)
     (pair,) = stored.pairs(seed=5)

@@ -69,6 +69,15 @@ def test_any_onnx_harmonizer_changes_the_person_at_full_size(tmp_path: Path, lay
     assert (change[outside] == 0).all()
 
 
+def test_a_net_that_changes_the_scene_too(tmp_path: Path) -> None:
+    image, alpha, background = scene()
+    nodes = [helper.make_node("Add", ["picture", "step"], ["harmonized"]), helper.make_node("Identity", ["mask"], ["unused"])]
+    ends = {"picture": (FLOAT, [1, 3, 32, 32]), "mask": (FLOAT, [1, 1, 32, 32])}
+    path = write(tmp_path / "net.onnx", nodes, ends, {"harmonized": ends["picture"]}, {"step": np.array(0.2, np.float32)})
+    change = open_harmonizer(path)(image, alpha, background).astype(int) - image
+    assert np.abs(change[alpha > 0] - 51).max() <= 3
+
+
 @pytest.mark.parametrize(("values", "step", "expected"), [("0..1", 0.2, 51), ("-1..1", 0.2, 25.5), ("0..255", 40, 40)])
 def test_the_range_of_the_net(tmp_path: Path, values: str, step: float, expected: float) -> None:
     image, alpha, background = scene()

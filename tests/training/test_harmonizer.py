@@ -78,6 +78,13 @@ def test_a_run_leaves_checkpoint_log_and_card(trained: HarmonizerTrainer) -> Non
     assert len((trained.folder / "log.csv").read_text().splitlines()) == 3
 
 
+def test_the_best_epoch_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([0, 30, 20, 25])  # before, then three epochs
+    monkeypatch.setattr(HarmonizerTrainer, "_score", lambda self, identity=False: float(next(scores)))
+    card = HarmonizerTrainer(config(tmp_path, epochs=3), DATASET).fit()
+    assert card.metrics == {"val_person_mse": 20, "val_person_mse_before": 0}
+
+
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path: Path, trained: HarmonizerTrainer) -> None:
     stopped = HarmonizerTrainer(config(tmp_path), DATASET)
 
