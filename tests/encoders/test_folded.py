@@ -1,6 +1,7 @@
 """Encoder weights from files whose batch normalisation is folded: our features are those that LiteRT and onnxruntime compute."""
 
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 from portraitseg import archs
 from portraitseg.card import SYMMETRIC
 from portraitseg.encoders import ENCODERS, mobilenet_v2, pretrained
-from portraitseg.encoders.folded import match
+from portraitseg.encoders.folded import match, tflite
 from portraitseg.encoders.folded.unfold import unfold
 from portraitseg.errors import InputError
 from portraitseg.image import to_input
@@ -288,6 +289,18 @@ def test_damaged_files_are_refused_in_one_line(tmp_path, suffix):
             assert str(path) in str(error)
             assert "\n" not in str(error)
     assert refused > 100
+
+
+def test_zero_points_and_scales_by_hand():
+    """Of a tensor, as in files of 2018, and of each output channel, which is the first axis."""
+    numbers = np.array([[130, 120], [128, 0]], np.uint8)
+    one = SimpleNamespace(ScaleAsNumpy=lambda: np.array([0.5]), ZeroPointAsNumpy=lambda: np.array([128]), QuantizedDimension=lambda: 0)
+    found = tflite._File.scaled(None, SimpleNamespace(Quantization=lambda: one), numbers)
+    np.testing.assert_array_equal(found, [[1, -4], [0, -64]])
+    scales, zeros = np.array([1, 0.1]), np.array([128, 0])
+    two = SimpleNamespace(ScaleAsNumpy=lambda: scales, ZeroPointAsNumpy=lambda: zeros, QuantizedDimension=lambda: 0)
+    found = tflite._File.scaled(None, SimpleNamespace(Quantization=lambda: two), numbers)
+    np.testing.assert_allclose(found, [[2, -8], [12.8, 0]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["net.tflite", "net.onnx"])
