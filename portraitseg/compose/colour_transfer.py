@@ -14,9 +14,10 @@ Float = NDArray[np.float64]
 
 SIDE = 96
 """Longer side of the copies that the statistics are taken from, in pixels."""
-RATIOS = (0.5, 2.0)
-"""The least and the most that a channel's spread is multiplied by: before a plain wall a person would lose all contrast, and one in a
-plain coat would become noise before a colourful one."""
+LEAST, MOST = np.array([0.5, 0, 0]), 2.0
+"""The least (of L, a and b) and the most that a channel's spread is multiplied by: before a plain wall a person would lose all contrast,
+and one in a plain coat would become noise before a colourful one. Colour may go, as it must before a grey wall: half of it kept, about
+another mean, would be other hues."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def transfer(image: UInt8, alpha: UInt8, person: Statistics, scene: Statistics, 
     if box is None:
         return image
     values = np.arange(256)[:, None]
-    ratio = np.clip(scene.spread / np.maximum(person.spread, 1e-3), *RATIOS)
+    ratio = np.clip(scene.spread / np.maximum(person.spread, 1e-3), LEAST, MOST)
     moved = (values - person.mean) * ratio + scene.mean
     tables = np.clip(np.round(values + strength * (moved - values)), 0, 255).astype(np.uint8)  # 256,3: what becomes of L, a and b
     out = image.copy()

@@ -16,6 +16,8 @@ Float32 = NDArray[np.float32]
 
 SIDE = 96
 """Longer side at which the membrane is made for a live picture, in pixels."""
+STRENGTH = 0.6
+"""Share of the membrane by default: all of it takes the person for as far into the new light as the wall behind them."""
 SURE = 13
 """Alpha from which a pixel is the person's."""
 RIM = 4
@@ -27,7 +29,7 @@ new one."""
 class SeamlessClone:
     """Fits the person to the background at the edge; over the frames of a video without flicker."""
 
-    def __init__(self, *, strength: float = 1.0, side: int = SIDE, every: int = 1, memory: float = 0.0) -> None:
+    def __init__(self, *, strength: float = STRENGTH, side: int = SIDE, every: int = 1, memory: float = 0.0) -> None:
         """Prepare.
 
         Args:
@@ -66,7 +68,7 @@ class SeamlessClone:
         self._membrane = fresh
 
 
-def seamless(image: UInt8, alpha: UInt8, background: UInt8, *, strength: float = 1.0, side: int = SIDE) -> UInt8:
+def seamless(image: UInt8, alpha: UInt8, background: UInt8, *, strength: float = STRENGTH, side: int = SIDE) -> UInt8:
     """The same for one picture; see `SeamlessClone`."""
     return SeamlessClone(strength=strength, side=side)(image, alpha, background)
 
