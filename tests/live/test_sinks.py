@@ -295,6 +295,23 @@ def child(script: str, *words: object) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", script, *map(str, words)], cwd=root, capture_output=True, text=True, check=False)
 
 
+def test_ctrl_c_within_a_write_costs_the_open_part_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(video, "FRAMES", 5)
+    sink = open_sink("file", str(tmp_path / "out.mp4"), fps=25)
+    for index in range(12):
+        sink.write(frame(index), frame(index).image)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(encoder.Encoder, "write", lambda *_: signal.raise_signal(signal.SIGINT))
+        sink.write(frame(12), frame(12).image)
+    sink.close()
+    sink = open_sink("file", str(tmp_path / "out.mp4"), fps=25, resume=True)
+    assert sink.done.index == 9
+    for index in range(10, 20):
+        sink.write(frame(index), frame(index).image)
+    sink.finish()
+    assert played(tmp_path / "out.mp4")[0] == list(range(20))
+
+
 KILLED = """
 import os, signal, sys
 from portraitseg.live.sinks import open_sink, video

@@ -117,7 +117,9 @@ def test_a_resumed_video_begins_with_the_very_next_frame(tmp_path, suffix, last)
     path = clips.write(tmp_path / f"clip{suffix}")
     whole = list(open_source(str(path)))
     assert numbers(whole) == list(range(40))
-    rest = list(open_source(str(path), after=Position(index=last, time=whole[last].time)))
+    told = []
+    rest = list(open_source(str(path), after=Position(index=last, time=whole[last].time), notice=told.append))
+    assert told == []
     assert numbers(rest) == list(range(last + 1, 40))
     assert [(frame.index, frame.time) for frame in rest] == [(frame.index, frame.time) for frame in whole[last + 1 :]]
 
@@ -296,12 +298,15 @@ class Capture:
 def camera(plugs, told, pauses):
     """A camera whose captures, one after the other, are `plugs`; None where it is unplugged. Also what lets the next picture come."""
     taken = threading.Semaphore(1)
+    before = []
     captures = iter([None if plug is None else Capture(plug, taken) for plug in plugs])
 
     def connect():
+        assert all(capture.released for capture in before)  # a device that is held cannot be opened again
         capture = next(captures)
         if capture is None:
             raise InputError("camera 0 cannot be opened")
+        before.append(capture)
         return cameras.CaptureReader(capture, "camera 0 cannot be opened")
 
     def wait(seconds):

@@ -68,6 +68,9 @@ class VideoFile:
                     self._close_part()
             except self._errors as error:
                 raise self._broken(error) from error
+            except BaseException:  # Ctrl-C: nobody knows how much of the frame is in the part, so the part is made again when resumed
+                self._abandon()
+                raise
 
     def finish(self) -> None:
         """See `Sink`."""
@@ -115,9 +118,7 @@ class VideoFile:
 
     def _broken(self, error: Exception) -> InputError:
         """Give up after an error; say where what there is can be found."""
-        self._closed = True
-        if self._encoder is not None:
-            self._encoder.abandon()
+        self._abandon()
         kept = self._note.frames + self._frames
         cause = error.__cause__ or error
         reason = getattr(cause, "strerror", None) or one_line(cause)
@@ -125,6 +126,11 @@ class VideoFile:
             f"cannot write {self._out}: {reason}; about {kept} frames until then can be played in {self._folder}; "
             "free some space and go on with --resume"
         )
+
+    def _abandon(self) -> None:
+        self._closed = True
+        if self._encoder is not None:
+            self._encoder.abandon()
 
     @property
     def _name(self) -> str:
