@@ -20,7 +20,7 @@ def largest_component(prob: Float32) -> Float32:
         return prob
     nearest = _nearest(person)
     areas = np.bincount(nearest[person], minlength=2)
-    return np.where(nearest == areas.argmax(), prob, np.float32(0)) if len(areas) > 2 else prob
+    return np.where(nearest == areas.argmax(), prob, np.float32(0))
 
 
 def fill_holes(prob: Float32, *, largest: float = HOLE) -> Float32:
@@ -37,7 +37,7 @@ def fill_holes(prob: Float32, *, largest: float = HOLE) -> Float32:
     areas = np.bincount(nearest[background], minlength=2)
     keep = areas > largest * prob.size
     keep[np.concatenate([side[gap] for side, gap in zip(_rim(nearest), _rim(background), strict=True)])] = True
-    return prob if keep[1:].all() else np.where(keep[nearest], prob, np.float32(1))
+    return np.where(keep[nearest], prob, np.float32(1))
 
 
 def _nearest(mask: NDArray[np.bool_]) -> NDArray[np.int32]:

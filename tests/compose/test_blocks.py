@@ -18,7 +18,7 @@ def test_a_block_is_soft_unless_all_0_or_all_255() -> None:
 
 @pytest.mark.parametrize(("width", "pixels"), [(1280, 8), (854, 2), (1366, 2), (1, 1), (12, 4), (405, 1)])
 def test_blocks_do_not_cross_rows(width: int, pixels: int) -> None:
-    assert step((3, width)) == pixels
+    assert step((4, width)) == pixels
 
 
 def test_a_coarse_mask_marks_the_blocks_that_it_covers() -> None:

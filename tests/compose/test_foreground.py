@@ -30,6 +30,13 @@ def test_one_colour_before_another_is_found_again() -> None:
     assert np.abs(over_blue - mix(RED, alpha, BLUE)).max() <= 6
 
 
+def test_an_alpha_that_is_too_small_gives_no_colour_beyond_white() -> None:
+    image = mix((255, 255, 255), ramp(), (0, 0, 0))
+    late = np.roll(ramp(), 8, axis=1)
+    late[:, :8] = 0
+    assert Decontaminator()(image, late)[late > 25].min() > 240
+
+
 def test_detail_of_the_soft_edge_is_kept() -> None:
     alpha = ramp()
     stripes = np.where(np.arange(120)[:, None, None] // 3 % 2 == 0, (200, 40, 30), (150, 90, 60)) + np.zeros((1, 640, 1))
