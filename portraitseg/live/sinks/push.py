@@ -4,6 +4,7 @@ import contextlib
 import subprocess
 import tempfile
 import threading
+from urllib.parse import urlsplit
 
 from portraitseg.errors import InputError
 from portraitseg.image import UInt8
@@ -11,7 +12,6 @@ from portraitseg.live import ffmpeg
 from portraitseg.live.frames import Frame
 from portraitseg.live.sinks.pipe import Pipe
 from portraitseg.live.sinks.sizes import even, letterbox
-from portraitseg.live.sources.stream import shown
 
 FORMATS = {
     "rtmp": ["-f", "flv"],
@@ -45,6 +45,7 @@ class Push:
         if scheme not in FORMATS or "://" not in url:
             raise InputError(f"streams are sent to {'://, '.join(FORMATS)}://, got {url!r}")
         self._url, self._format, self._fps, self._live, self._preset, self._limit = url, FORMATS[scheme], fps, live, preset, limit
+        self._name = "{0.scheme}://{0.hostname}".format(urlsplit(url))  # what follows is often a secret key
         self._program = ffmpeg.find()
         self._child: subprocess.Popen[bytes] | None = None
         self._pipe: Pipe | None = None
@@ -60,9 +61,10 @@ class Push:
         with self._lock:
             if self._closed.is_set():
                 return
+            picture = even(image)
             if self._child is None:
-                self._start(even(image), frame.time)
-            picture = letterbox(image, self._size) if even(image).shape[:2] != self._size else even(image)
+                self._start(picture, frame.time)
+            picture = letterbox(picture, self._size)
             for _ in range(self._due(frame.time)):
                 self._send(picture)
 
@@ -74,7 +76,7 @@ class Push:
                 try:
                     code = self._child.wait(self._limit)
                 except subprocess.TimeoutExpired:
-                    raise InputError(f"{shown(self._url)} did not take the end within {self._limit:g} s") from None
+                    raise InputError(f"{self._name} did not take the end within {self._limit:g} s") from None
                 if code:
                     raise InputError(self._fault())
         self.close()
@@ -117,7 +119,7 @@ class Push:
                 self._sent += 1
         except TimeoutError as error:
             self._child.terminate()  # there is nothing that it could end in order
-            raise InputError(f"{shown(self._url)} has taken nothing for {self._limit:g} s; see that the server runs") from error
+            raise InputError(f"{self._name} has taken nothing for {self._limit:g} s; see that the server runs") from error
         except OSError as error:
             raise InputError(self._fault()) from error
 
@@ -128,14 +130,14 @@ class Push:
                 self._child.stdin.close()
 
     def _fault(self) -> str:
-        """What ffmpeg said at last, without the URL, whose end is often a secret key."""
+        """What ffmpeg said at last, without the URL."""
         if self._child is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._child.wait(GRACE)
         self._messages.seek(0)
-        lines = self._messages.read().decode(errors="replace").replace(self._url, shown(self._url)).split("\n")
+        lines = self._messages.read().decode(errors="replace").replace(self._url, self._name).split("\n")
         said = next((line.strip() for line in reversed(lines) if line.strip()), "no word of why")
-        return f"the stream to {shown(self._url)} broke off: {said}; see that the server runs and takes this address"
+        return f"the stream to {self._name} broke off: {said}; see that the server runs and takes this address"
 
 
 def stop(child: "subprocess.Popen[bytes]") -> None:

@@ -4,6 +4,8 @@ import sys
 import threading
 from typing import Any
 
+import numpy as np
+
 from portraitseg.errors import InputError, one_line
 from portraitseg.image import UInt8
 from portraitseg.live.frames import Frame
@@ -40,9 +42,10 @@ class VirtualCamera:
     def write(self, frame: Frame, image: UInt8) -> None:
         """See `Sink`."""
         with self._lock:
+            picture = even(image)
             if self._camera is None:
-                self._camera = self._open(even(image))
-            self._camera.send(letterbox(image, (self._camera.height, self._camera.width)))
+                self._camera = self._open(picture)
+            self._camera.send(np.ascontiguousarray(letterbox(picture, (self._camera.height, self._camera.width))))
 
     def finish(self) -> None:
         """See `Sink`."""
