@@ -8,12 +8,17 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from portraitseg import image
+from portraitseg.card import Card, card_path
+from portraitseg.cli.test import SAMPLE
 from portraitseg.compose.harmonize import NUMBERS, colour_filter, filter_person
 from portraitseg.errors import InputError
+from portraitseg.export import tflite_report
 from portraitseg.live.harmonizer import FilterNet, open_harmonizer
 from portraitseg.live.picture_net import PictureNet
 from portraitseg.runtime.tensors import Tensor
 
+SHIPPED = Path(__file__).parents[2] / "models" / "harmonizer-wm100-64-int8.tflite"
 FLOAT, BYTES = TensorProto.FLOAT, TensorProto.UINT8
 
 
@@ -191,3 +196,33 @@ def test_a_net_that_fails_while_it_runs(tmp_path: Path) -> None:
     assert isinstance(harmonizer, PictureNet)
     with pytest.raises(InputError, match="opens, but cannot be run"):
         harmonizer(*scene())
+
+
+class TestShipped:
+    """The harmonizer in models/."""
+
+    def test_it_is_small_whole_and_described(self) -> None:
+        card = Card.load(card_path(SHIPPED))
+        report = tflite_report.inspect(SHIPPED.read_bytes())
+        assert report.size < 1_000_000
+        assert report.partitions == 1
+        assert not report.float_tensors
+        assert f"{card.name}-{card.quant}" == SHIPPED.stem
+        assert "research and evaluation" in card.licence
+        assert card.data
+        assert card.sha256
+        assert card.metrics["held_out_person_mse"] < 0.6 * card.metrics["held_out_person_mse_before"]
+
+    def test_it_brings_a_recoloured_person_nearer_to_the_photograph(self) -> None:
+        """The astronaut, whose picture no training saw, and a crude mask of the middle."""
+        photo = image.read(SAMPLE)
+        alpha = np.zeros(photo.shape[:2], np.uint8)
+        cv2.ellipse(alpha, (photo.shape[1] // 2 - 20, photo.shape[0]), (170, 400), 0, 0, 360, 255, -1)
+        harmonizer = open_harmonizer(SHIPPED, every=1, memory=0)
+        gains = {"darker": (0.6, 0.6, 0.6), "blue": (0.7, 0.9, 1.2), "warm": (1.2, 1.0, 0.6)}
+        for name, gain in gains.items():
+            changed = np.where(alpha[..., None] > 0, np.clip(photo * np.array(gain), 0, 255), photo).astype(np.uint8)
+            before, after = (
+                np.square(picture.astype(float) - photo)[alpha > 0].mean() for picture in (changed, harmonizer(changed, alpha, changed))
+            )
+            assert after < 0.8 * before, name
