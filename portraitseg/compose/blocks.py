@@ -42,7 +42,7 @@ class Blocks:
 
         Args:
             name: of the memory to use.
-            picture: contiguous, (H,W) or (H,W,C).
+            picture: (H,W) or (H,W,C); copied whole if it is not contiguous.
             picked: n blocks.
 
         Returns:

@@ -6,11 +6,12 @@ comes from the frame's own colours. Where the prob is the same all around, a is 
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
 
-from portraitseg.compose.blocks import Blocks, Picked
+from portraitseg.compose.blocks import Blocks, Picked, step
 from portraitseg.compose.compositor import enlarge, to_bytes
 from portraitseg.image import Float32, UInt8
 
@@ -19,6 +20,7 @@ RADIUS = 2  # of the window, in pixels of the small picture
 SHARPEN = 0.2  # a prob this near to 0 or 1 is taken for it: nets' ramps are wider than edges are
 SMOOTHNESS = 1e-3  # variance of colours in [0,1] that counts as noise: colours that differ less do not make an edge
 REACH = 1  # how far around a prob that is not sure the edge may lie, in pixels of the small picture
+ROWS = 3  # of the frame's, at the least, between two of the small picture's before any of them share coefficients
 SURE = 25  # of 255: a prob that lies no farther from 0 or 255 is sure, as in `levels`
 
 
@@ -39,7 +41,6 @@ class Refiner:
         Returns:
             The prob (H,W) as bytes, 255 is 1: `out`, or without it memory that holds until the next call.
         """
-        image = np.ascontiguousarray(image)
         out = self._blocks.array("out", image.shape[:2], np.uint8) if out is None else out
         enlarge(prob, out.shape, out)
         size = _small(prob.shape)
@@ -59,17 +60,27 @@ class Refiner:
 
     def _apply(self, coefficients: Sequence[Float32], image: UInt8, picked: Picked, out: UInt8) -> None:
         """Write a . colour + b to the picked blocks; the coefficients are three planes a and one of b."""
-        blocks, size = self._blocks, (image.shape[1], image.shape[0])
+        blocks, (height, width) = self._blocks, image.shape[:2]
+        skip = max(1, height // (ROWS * coefficients[0].shape[0]))  # rows that share their coefficients
+        shared = _sharing(height, width // step(image.shape), skip)[picked]
+        large = blocks.array("large", (-(-height // skip), width), np.float32)
         colours = blocks.take("colours", image, picked)
         planes = cv2.split(colours, [blocks.array(f"plane{index}", colours.shape[:2], np.uint8) for index in range(3)])
-        full, product = blocks.array("full", size[::-1], np.float32), blocks.array("product", colours.shape[:2], np.float32)
-        total = blocks.take("total", cv2.resize(coefficients[3], size, dst=full), picked)
+        product = blocks.array("product", colours.shape[:2], np.float32)
+        total = blocks.take("total", cv2.resize(coefficients[3], large.shape[::-1], dst=large), shared)
         for plane, a in zip(planes, coefficients[:3], strict=True):
-            total += np.multiply(plane, blocks.take("a", cv2.resize(a, size, dst=full), picked), out=product, dtype=np.float32)
+            cv2.resize(a, large.shape[::-1], dst=large)
+            total += np.multiply(plane, blocks.take("a", large, shared), out=product, dtype=np.float32)
         np.clip(total, 0, 255, out=total)
         values = blocks.array("values", total.shape, np.uint8)
         np.copyto(values, np.rint(total, out=total), casting="unsafe")
         blocks.put(values, out, picked)
+
+
+@lru_cache(maxsize=4)
+def _sharing(rows: int, columns: int, skip: int) -> Picked:
+    """For each block of a picture of so many rows and columns of blocks, that of a picture with a `skip`-th of the rows."""
+    return np.asarray(np.arange(rows)[:, None] // skip * columns + np.arange(columns), np.intp).ravel()
 
 
 def _small(size: tuple[int, ...]) -> tuple[int, int]:
@@ -91,7 +102,7 @@ def _coefficients(guide: Sequence[Float32], prob: Float32) -> tuple[Float32, ...
         prob: (h,w) in [0,1].
 
     Returns:
-        a for red, green and blue in [0,255], and b, such that they give 255 * prob; each (h,w).
+        a for red, green and blue as bytes, and b, such that a . colour + b = 255 * prob; each (h,w).
     """
     planes = [*guide, prob]
     means = [_mean(plane) for plane in planes]

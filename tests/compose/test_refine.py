@@ -61,6 +61,17 @@ def test_spikes_come_back_that_the_net_cannot_see() -> None:
     assert after < 0.4 * before
 
 
+@pytest.mark.parametrize("size", [(360, 640), (361, 640), (719, 322)])
+def test_rows_that_share_coefficients_look_as_if_each_had_its_own(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    image, mask = spikes(size)
+    prob = coarse(mask, (48, 48))
+    shared = Refiner()(image, prob).astype(int)
+    monkeypatch.setattr(refine, "ROWS", 10**6)
+    difference = np.abs(shared - Refiner()(image, prob))
+    assert difference.max() > 0
+    assert np.percentile(difference, 99.9) <= 8
+
+
 def test_what_is_sure_stays_and_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     image, mask = spikes((90, 160))
     prob = coarse(mask, (48, 48))
