@@ -166,8 +166,9 @@ def _table(config: Config, played: list[dict[str, Score]]) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for name in SUBTRACTORS:
         scores = [kinds[name] for kinds in played]
-        ious, ghosts, times = [score.iou for score in scores], sum((s.ghosts for s in scores), []), sum((s.times for s in scores), [])
-        yield f"| `{name}` | {np.mean(ious):.1f} | {min(ious):.1f} | {np.mean(ghosts):.2f} | {np.median(times):.2f} |"
+        ious = [score.iou for score in scores]
+        ghosts, times = np.concatenate([score.ghosts for score in scores]), np.concatenate([score.times for score in scores])
+        yield f"| `{name}` | {np.mean(ious):.1f} | {min(ious):.1f} | {ghosts.mean():.2f} | {np.median(times):.2f} |"
 
 
 if __name__ == "__main__":

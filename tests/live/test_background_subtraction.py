@@ -8,6 +8,7 @@ from portraitseg.errors import InputError
 from portraitseg.image import from_prob
 from portraitseg.live.background_subtraction import SUBTRACTORS, subtractor
 from portraitseg.live.background_subtraction.body import largest
+from portraitseg.live.background_subtraction.scenes import Mean
 
 SIZE = (180, 320)
 GRAIN = np.random.default_rng(1).normal(0, 1, (*SIZE, 3)).astype(np.float32)
@@ -18,7 +19,7 @@ WALL = cv2.normalize(SPOTS, None, 70, 170, cv2.NORM_MINMAX)[..., None] * np.floa
 def room(light=1.0, seed=0, noise=3.0):
     """A textured background (H,W,3) with a camera's noise, another one for each seed."""
     grain = np.roll(GRAIN, 1000 * seed)
-    return np.clip(WALL * np.float32(light) + np.float32(noise) * grain, 0, 255).astype(np.uint8)
+    return np.clip(WALL * np.asarray(light, np.float32) + np.float32(noise) * grain, 0, 255).astype(np.uint8)
 
 
 def somebody(image, left, light=1.0):
@@ -70,6 +71,29 @@ def test_light_that_changes_is_followed_and_who_stands_still_stays(name):
         light = 1 + 0.002 * index if index < 50 else 0.8  # drifts, and drops at once
         image, mask = somebody(room(light=light, seed=300 + index), 160, light)
         assert iou(find(image), mask) > 0.9, index
+
+
+@pytest.mark.parametrize("name", ["mean", "mog2"])
+def test_a_lamp_on_one_side_is_followed(name):
+    find, lamp = learnt(name), np.linspace(0, 1, SIZE[1])[None, :, None]
+    for index in range(150):
+        assert not find(room(light=1 + 0.002 * index * lamp, seed=index)).any(), index
+
+
+@pytest.mark.parametrize("name", ["mog2", "knn"])
+def test_a_shadow_is_no_person(name):
+    shade = np.ones((*SIZE, 1))
+    shade[60:160, 100:200] = 0.75
+    assert not learnt(name)(room(light=shade, seed=77)).any()
+
+
+def test_the_mean_by_hand():
+    """The mean of 100, 102 and 107 is 103: from there on, 10 grey values more are the person."""
+    scene = Mean()
+    for grey in (100, 102, 107):
+        scene.learn(np.full((20, 20, 3), grey, np.uint8))
+    assert not scene.differs(np.full((20, 20, 3), 113, np.uint8)).any() and not scene.differs(np.full((20, 20, 3), 93, np.uint8)).any()
+    assert (scene.differs(np.full((20, 20, 3), 114, np.uint8)) == 255).all() and scene.differs(np.full((20, 20, 3), 92, np.uint8)).all()
 
 
 @pytest.mark.parametrize("name", SUBTRACTORS)

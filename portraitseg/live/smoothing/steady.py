@@ -11,7 +11,7 @@ from portraitseg.errors import InputError
 from portraitseg.image import Float32, UInt8
 
 SEEN = 128  # px of the longer side: changes of the picture are looked for at this size
-CUT = 40.0  # mean change of a grey value, of 255, from one frame to the next: another scene
+CUT = 30.0  # mean change of a grey value, of 255, from one frame to the next: another scene. A runner makes 16, a cut 35 and more
 GAP = 1.0  # seconds without a frame, after which what was there says little of what is
 NOMINAL = 1 / 30  # seconds between frames that bear the same time
 
