@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from portraitseg.errors import InputError
 from portraitseg.image import Array, UInt8
 
 BLOCK = 8  # pixels: of an alpha, one 64-bit word
@@ -54,7 +55,13 @@ class Blocks:
         return out
 
     def put(self, values: Array, picture: Array, picked: Picked) -> None:
-        """Write gathered blocks (n,B) or (n,B,C) back into a contiguous picture."""
+        """Write gathered blocks (n,B) or (n,B,C) back into a contiguous picture.
+
+        Raises:
+            InputError: it is not contiguous.
+        """
+        if not picture.flags.c_contiguous:  # a copy would be written to
+            raise InputError("a picture to write to must be contiguous, got a view with gaps; give a whole array, or none")
         pixels = step(picture.shape)
         _rows(picture, pixels)[picked] = _rows(values, pixels)
 
