@@ -442,6 +442,30 @@ def test_the_newest_frame_wins():
     taken.set()
 
 
+def test_nothing_comes_after_closing():
+    waiting = threading.Event()
+
+    class Two(Stuck):
+        def __init__(self):
+            super().__init__()
+            self.pictures = [clips.numbered(1), clips.numbered(2)]
+
+        def read(self):
+            if self.pictures:
+                return self.pictures.pop()
+            waiting.set()
+            self.go.wait(5)
+
+    reader = Two()
+    source = Reconnecting("camera 0", lambda: reader, notice=lambda line: None)
+    frames = iter(source)
+    next(frames)
+    assert waiting.wait(5)  # by now the second one may be taken
+    reader.go.set()
+    source.close()
+    assert list(frames) == []
+
+
 def test_a_fault_in_the_reading_thread_reaches_the_one_who_reads():
     class Faulty(Stuck):
         def read(self):

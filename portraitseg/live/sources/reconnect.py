@@ -94,7 +94,7 @@ class Reconnecting:
         with self._changed:
             self._changed.wait_for(lambda: self._newest is not None or self._over)
             frame, self._newest = self._newest, None
-            return frame
+            return None if self._closed.is_set() else frame
 
     def _run(self) -> None:
         try:
