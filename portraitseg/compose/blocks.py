@@ -55,15 +55,21 @@ class Blocks:
         return out
 
     def put(self, values: Array, picture: Array, picked: Picked) -> None:
-        """Write gathered blocks (n,B) or (n,B,C) back into a contiguous picture.
-
-        Raises:
-            InputError: it is not contiguous.
-        """
-        if not picture.flags.c_contiguous:  # a copy would be written to
-            raise InputError("a picture to write to must be contiguous, got a view with gaps; give a whole array, or none")
+        """Write gathered blocks (n,B) or (n,B,C) back into a contiguous picture."""
         pixels = step(picture.shape)
         _rows(picture, pixels)[picked] = _rows(values, pixels)
+
+    def output(self, out: UInt8 | None, shape: tuple[int, ...]) -> UInt8:
+        """The array to write a result to: `out`, or without it memory of our own.
+
+        Raises:
+            InputError: `out` is of another shape or kind, or has gaps.
+        """
+        if out is None:
+            return self.array("out", shape, np.uint8)
+        if out.shape != shape or out.dtype != np.uint8 or not out.flags.c_contiguous:
+            raise InputError(f"out must be a contiguous uint8 array of shape {shape}, got {out.dtype} of {out.shape}; or leave it out")
+        return out
 
     def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
         """Memory for an array, holding anything."""

@@ -76,7 +76,7 @@ class Compositor:
                 f"image, alpha and background must have one size, got {image.shape}, {alpha.shape} and {behind.shape}; resize them first"
             )
         image, alpha, behind = (np.ascontiguousarray(picture) for picture in (image, alpha, behind))
-        out = self._blocks.array("out", image.shape, np.uint8) if out is None else out
+        out = self._blocks.output(out, image.shape)
         np.copyto(out, behind)
         cv2.copyTo(image, alpha, out)  # wherever the alpha is not 0; the band is written over now
         self._mix_band(image, alpha, behind, out)

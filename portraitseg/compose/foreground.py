@@ -38,7 +38,7 @@ class Decontaminator:
             The image with these colours: `out`, or without it memory that holds until the next call.
         """
         image, alpha = np.ascontiguousarray(image), np.ascontiguousarray(alpha)
-        out = self._blocks.array("out", image.shape, np.uint8) if out is None else out
+        out = self._blocks.output(out, image.shape)
         np.copyto(out, image)
         picked = self._blocks.soft(alpha)
         if picked.size:

@@ -41,7 +41,7 @@ class Refiner:
         Returns:
             The prob (H,W) as bytes, 255 is 1: `out`, or without it memory that holds until the next call.
         """
-        out = self._blocks.array("out", image.shape[:2], np.uint8) if out is None else out
+        out = self._blocks.output(out, image.shape[:2])
         enlarge(prob, out.shape, out)
         size = _small(prob.shape)
         small = np.asarray(cv2.resize(prob, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from portraitseg.compose.blocks import Blocks, step
+from portraitseg.errors import InputError
 
 
 def test_a_block_is_soft_unless_all_0_or_all_255() -> None:
@@ -49,3 +50,12 @@ def test_memory_is_used_again_and_grows() -> None:
     assert np.shares_memory(small, again)
     assert not np.shares_memory(again, blocks.array("b", (3, 3), np.float32))
     assert blocks.array("a", (100, 100), np.uint16).shape == (100, 100)
+
+
+def test_an_output_that_does_not_fit_is_refused() -> None:
+    gaps, whole = np.zeros((4, 16), np.uint8)[:, ::2], np.zeros((4, 8), np.uint8)
+    assert Blocks().output(whole, (4, 8)) is whole
+    assert Blocks().output(None, (4, 8)).shape == (4, 8)
+    for wrong in (gaps, whole.T, whole.astype(np.float32)):
+        with pytest.raises(InputError, match="contiguous uint8"):
+            Blocks().output(wrong, (4, 8))

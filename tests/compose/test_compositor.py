@@ -74,11 +74,6 @@ def test_sizes_that_differ_are_refused() -> None:
         Compositor()(image, alpha, background[:8])
 
 
-def test_an_output_with_gaps_is_refused() -> None:
-    with pytest.raises(InputError, match="contiguous"):
-        Compositor()(*scene((16, 32)), out=np.zeros((16, 64, 3), np.uint8)[:, ::2])
-
-
 def test_memory_is_kept_from_frame_to_frame() -> None:
     image, alpha, background = scene((360, 640))
     compositor, whole = Compositor(), cv2.LUT(alpha, np.where(np.arange(256) > 0, 255, 0).astype(np.uint8))
