@@ -443,24 +443,26 @@ def test_the_newest_frame_wins():
 
 
 def test_nothing_comes_after_closing():
-    waiting = threading.Event()
+    taken, waiting = threading.Event(), threading.Event()
 
     class Two(Stuck):
-        def __init__(self):
-            super().__init__()
-            self.pictures = [clips.numbered(1), clips.numbered(2)]
+        count = 0
 
         def read(self):
-            if self.pictures:
-                return self.pictures.pop()
-            waiting.set()
-            self.go.wait(5)
+            self.count += 1
+            if self.count == 2:
+                taken.wait(5)
+            if self.count == 3:  # the second picture is out
+                waiting.set()
+                self.go.wait(5)
+            return clips.numbered(self.count)
 
     reader = Two()
     source = Reconnecting("camera 0", lambda: reader, notice=lambda line: None)
     frames = iter(source)
-    next(frames)
-    assert waiting.wait(5)  # by now the second one may be taken
+    assert clips.number(next(frames).image) == 1
+    taken.set()
+    assert waiting.wait(5)
     reader.go.set()
     source.close()
     assert list(frames) == []
