@@ -68,7 +68,7 @@ class Compositor:
             `out`, or without it RGB (H,W,3) that holds until the next call.
 
         Raises:
-            InputError: the sizes differ.
+            InputError: the sizes differ, or `out` does not fit.
         """
         behind = self._colour(background, image.shape) if background.ndim == 1 else background
         if not image.shape[:2] == alpha.shape == behind.shape[:2]:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from portraitseg.compose.blocks import Blocks, Picked, step
+from portraitseg.errors import InputError
 from portraitseg.image import Float32, UInt8
 
 SIDE = 160  # the guesses change slowly: they are made on a picture of this longer side in pixels
@@ -36,7 +37,12 @@ class Decontaminator:
 
         Returns:
             The image with these colours: `out`, or without it memory that holds until the next call.
+
+        Raises:
+            InputError: the sizes differ, or `out` does not fit.
         """
+        if image.shape[:2] != alpha.shape:
+            raise InputError(f"image and alpha must have one size, got {image.shape} and {alpha.shape}; resize one first")
         image, alpha = np.ascontiguousarray(image), np.ascontiguousarray(alpha)
         out = self._blocks.output(out, image.shape)
         np.copyto(out, image)

@@ -40,6 +40,9 @@ class Refiner:
 
         Returns:
             The prob (H,W) as bytes, 255 is 1: `out`, or without it memory that holds until the next call.
+
+        Raises:
+            InputError: `out` does not fit.
         """
         out = self._blocks.output(out, image.shape[:2])
         enlarge(prob, out.shape, out)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from portraitseg.compose.foreground import Decontaminator
+from portraitseg.errors import InputError
 
 RED, GREEN, BLUE = (200, 40, 30), (20, 180, 60), (30, 40, 210)
 
@@ -69,3 +70,8 @@ def test_any_size_with_one_decontaminator(size: tuple[int, int]) -> None:
         out = np.zeros_like(image)
         assert np.array_equal(decontaminator(image, alpha), Decontaminator()(image, alpha))
         assert decontaminator(image[::-1], alpha[::-1], out) is out
+
+
+def test_sizes_that_differ_are_refused() -> None:
+    with pytest.raises(InputError, match="one size"):
+        Decontaminator()(np.zeros((8, 16, 3), np.uint8), ramp())
