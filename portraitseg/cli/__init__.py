@@ -19,6 +19,7 @@ COMMANDS = {
     "quant-debug": "find the layers that int8 spoils: error of each against float, a plot, the five worst",
     "test": "cut the person out of a photo or a folder of photos",
     "live": "put another background behind a person, in front of a camera, in a video or a stream",
+    "harmonizer": "train the net that fits a person's colours to another background",
     "benchmark": "measure latency, memory, size and accuracy of artifacts",
     "benchmark live": "measure the live pipeline, stage by stage",
     "benchmark pipeline": "measure whether the data pipeline keeps up with training",

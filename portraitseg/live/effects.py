@@ -15,16 +15,16 @@ from portraitseg.compose.components import fill_holes, largest_component
 from portraitseg.compose.compositor import Compositor, enlarge, levels
 from portraitseg.compose.foreground import Decontaminator
 from portraitseg.compose.refine import Refiner
-from portraitseg.compose.seamless import seamless
+from portraitseg.compose.seamless import SeamlessClone
 from portraitseg.image import Float32, UInt8
 from portraitseg.live.frames import Frame
 from portraitseg.live.harmonizer import Harmonizer, open_harmonizer
 from portraitseg.live.look import Look
 
 BLURS = {"blur": blur, "bokeh": lens}
-HARMONIZER = Path(__file__).parents[2] / "models" / "harmonizer-int8.tflite"
-MEMORY = 0.9
-"""Of colour statistics from frame to frame."""
+HARMONIZER = Path(__file__).parents[2] / "models" / "harmonizer-wm100-64-int8.tflite"
+MEMORY = 0.85
+"""Share of colours' statistics and of a clone's changes that is kept from frame to frame."""
 
 
 Recolour = Callable[[UInt8, UInt8, UInt8], UInt8]
@@ -73,7 +73,7 @@ class Effects:
         self._opened: list[Backdrop] = []
         self._behind = [self._open(text, fit, slide_seconds) for text in backgrounds]
         self._refine = Refiner() if edges else None
-        self._blend, self._transfer = Compositor(), ColourTransfer(memory=MEMORY)
+        self._blend, self._transfer, self._clone = Compositor(), ColourTransfer(memory=MEMORY), SeamlessClone(memory=MEMORY)
         self._open_harmonizer = partial(open_harmonizer, harmonizer or HARMONIZER, threads=threads)
         self._harmonizer: Harmonizer | None = self._open_harmonizer() if harmonizer or self.look.harmonize else None
         self._clean = Decontaminator() if clean else None
@@ -121,4 +121,4 @@ class Effects:
             self._harmonizer = self._harmonizer or self._open_harmonizer()
             yield self._harmonizer
         if self.look.seamless:
-            yield seamless
+            yield self._clone
