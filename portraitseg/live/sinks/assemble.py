@@ -49,7 +49,8 @@ def _write(whole: Path, folder: Path, note: Note, recipe: Recipe, *, fps: float,
             stream = target.add_stream_from_template(first.streams.video[0])
             stream.time_base = Fraction(1, recipe.base)
             stream.codec_context.framerate = Fraction(fps).limit_denominator(1001)  # else Matroska states its clock's 1000
-            stream.metadata.update({key: value for key, value in first.streams.video[0].metadata.items() if key == "alpha_mode"})
+            if recipe.transparent and whole.suffix == ".webm":
+                stream.metadata["alpha_mode"] = "1"  # the track's AlphaMode, which browsers look at
         tracks = [_pictures(av, folder, note, recipe, stream)]
         sound = source and _open_sound(av, source, notice)
         if sound:
