@@ -36,6 +36,7 @@ from portraitseg.metrics import Meter
 from portraitseg.runtime import Runtime, foreign_card, has_card, open_artifact
 
 FRAME = (720, 1280)
+WARMUPS = 3
 BEHIND = np.array([40, 150, 70], np.uint8)  # a green that no portrait has
 
 
@@ -122,7 +123,7 @@ def _frame(runtime: Runtime, source: Source) -> tuple[UInt8, Float32]:
 
 
 def _times(runtime: Runtime, source: Source, ways: Mapping[str, Way], runs: int) -> list[dict[str, Any]]:
-    """Median and 90th percentile in ms of each part on a frame, all in turn."""
+    """Milliseconds of each part on a frame, all in turn."""
     image, prob = _frame(runtime, source)
     background, table = blend.cover(source.load(1)[0], FRAME), levels()
     found, soft, hard, out = np.empty(FRAME, np.uint8), np.empty(FRAME, np.uint8), np.empty(FRAME, np.uint8), np.empty_like(image)
@@ -151,16 +152,17 @@ def _times(runtime: Runtime, source: Source, ways: Mapping[str, Way], runs: int)
 
 def _measure(parts: Mapping[str, Callable[[], object]], runs: int) -> Iterator[tuple[str, dict[str, float]]]:
     took: dict[str, list[float]] = {name: [] for name in parts}
-    for turn in tqdm(range(runs + 5), desc="timing", unit="turn"):
+    for turn in tqdm(range(WARMUPS + runs), desc="timing", unit="turn"):
         for name, run in parts.items():
-            if name in took and turn > 10 and statistics.median(took[name]) > 100:
+            if len(took[name]) >= 3 and min(took[name]) > 100:
                 continue  # what takes so long needs no more turns
             start = time.perf_counter()
             run()
-            if turn >= 5:
+            if turn >= WARMUPS:
                 took[name].append(1e3 * (time.perf_counter() - start))
     for name, times in took.items():
-        yield name, {"p50 ms": round(statistics.median(times), 2), "p90 ms": round(float(np.percentile(times, 90)), 2), "runs": len(times)}
+        p10, p50, p90 = (round(float(value), 2) for value in np.percentile(times, [10, 50, 90]))
+        yield name, {"p10 ms": p10, "p50 ms": p50, "p90 ms": p90, "runs": len(times)}
 
 
 def _colours(count: int) -> list[dict[str, Any]]:
@@ -224,13 +226,13 @@ def _table(lines: Iterable[Any]) -> str:
 
 
 def _write(config: Config, scores: list[Score], tables: list[str], count: int) -> None:
-    names = " ".join(path.name for path in config.models)
+    names = " and ".join(path.stem for path in config.models)
     intro = [
         "# Edges",
         "",
-        f"Made by `python benchmarks/edges.py {names} --data PICTURES` with {count} pictures. Device: {device_name()},",
-        f"{config.threads} threads, OpenCV {cv2.__version__}; 5 warm-ups and up to {config.runs} turns in which the parts alternate. What",
-        "the columns mean stands in [docs/edges.md](../../docs/edges.md).",
+        f"Made by `python benchmarks/edges.py MODEL ... --data PICTURES` with {names}",
+        f"and {count} pictures. Device: {device_name()}, {config.threads} threads, OpenCV {cv2.__version__}; {WARMUPS} warm-ups and up to",
+        f"{config.runs} turns in which the parts alternate. What the columns mean stands in [docs/edges.md](../../docs/edges.md).",
     ]
     with atomic(config.out) as temporary:
         temporary.write_text("\n".join([*intro, "", "\n\n".join(tables), ""]), encoding="utf-8")

@@ -48,7 +48,7 @@ def joint_bilateral(image: UInt8, prob: Float32, *, reach: int = 2, colour: floa
 
 
 def ximgproc() -> dict[str, Callable[[UInt8, Float32], UInt8]]:
-    """OpenCV's own filters at the picture's full size, where cv2 has them; windows as large as ours."""
+    """OpenCV's own filters, where cv2 has them, with windows as large as ours; `scale` counts the radius in small pixels."""
     if not hasattr(cv2, "ximgproc"):
         return {}
 
@@ -58,7 +58,7 @@ def ximgproc() -> dict[str, Callable[[UInt8, Float32], UInt8]]:
 
     def fast(image: UInt8, prob: Float32) -> UInt8:
         scale = max(1, round(max(image.shape) / SIDE))
-        return _bytes(cv2.ximgproc.guidedFilter(image, _large(image, prob), RADIUS * scale, SMOOTHNESS * 255**2, scale=1 / scale))
+        return _bytes(cv2.ximgproc.guidedFilter(image, _large(image, prob), RADIUS, SMOOTHNESS * 255**2, scale=1 / scale))
 
     def bilateral(image: UInt8, prob: Float32) -> UInt8:
         sigma = max(image.shape) / max(prob.shape)
