@@ -60,7 +60,8 @@ ARCHS: dict[str, ArchSpec] = {
         builder=prisma_net.prisma_net, size=256, input=UNIT, paper="U-Net arXiv:1505.04597; Xception arXiv:1610.02357",
         published=(Published(wm=1.0, folded=923_057, training=923_057),)),
     "portrait_net": ArchSpec(
-        builder=portrait_net.portrait_net, size=224, input=portrait_net.INPUT, paper="PortraitNet doi:10.1016/j.cag.2019.03.007",
+        builder=portrait_net.portrait_net, size=224, encoder="mobilenet_v2", input=portrait_net.INPUT,
+        paper="PortraitNet doi:10.1016/j.cag.2019.03.007",
         options={"up": portrait_net.UPS, "resize": RESIZES},
         published=(Published(wm=1.0, trainable=2_080_904, classes=2, options={"up": "deconv"}, note=_EDGE.format("2,080,760")),
                    Published(wm=1.0, trainable=1_905_544, classes=2, options={"up": "grouped"}, note=_EDGE.format("1,905,400")),

@@ -62,7 +62,7 @@ PRESETS: dict[str, Preset] = {
             schedule="step", step_factor=0.95, step_epochs=20, bn_momentum=PYTORCH, warmup=0, clip_norm=0),
         source=PORTRAIT_NET,
         notes=(DECAY, "pictures there keep their proportions, with a border; here they are stretched",
-               "PaddleSeg's reproduction starts from ImageNet weights, which cannot be copied onto portrait_net here")),
+               "PaddleSeg's reproduction starts from ImageNet weights: --pretrained imagenet")),
     "portraitnet-video": Preset(
         config=TrainConfig(
             arch="portrait_net", up="deconv", classes=2, channels=4, size=256, prior_empty=0.5, loss="bce=1", boundary_weight=0.0,

@@ -9,6 +9,7 @@ from tf_keras.src.utils import data_utils
 from portraitseg import archs
 from portraitseg.encoders import ENCODERS, pretrained
 from portraitseg.errors import InputError
+from portraitseg.image import to_input
 
 SIZE = 96
 APPLICATIONS = {
@@ -239,3 +240,17 @@ def test_an_expansion_that_no_file_has_starts_as_the_identity():
     before, after = keras.Model(model.input, [model.get_layer(name).output for name in names])(x)
     assert np.std(before) > 0.05
     np.testing.assert_allclose(after, before, rtol=1e-3)
+
+
+def test_imagenet_weights_reach_portrait_net_whose_pictures_are_bgr(monkeypatch, tmp_path):
+    source = application("mobilenet_v2", 0.35, 64)
+    source.save_weights(tmp_path / "fetched.h5")
+    monkeypatch.setattr(data_utils, "get_file", lambda *_, **__: str(tmp_path / "fetched.h5"))
+    card = archs.new_card("portrait_net", wm=0.35, size=64)
+    model = archs.build(card)
+    pretrained.load_pretrained(model, "imagenet", encoder=archs.encoder_of(card), wm=0.35, fed=card.input)
+    picture = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
+    found = keras.Model(model.input, model.get_layer("enc_bn_Conv1").output)(to_input(picture, card)[None])
+    expected = keras.Model(source.input, source.get_layer("bn_Conv1").output)((picture[None] / 127.5 - 1).astype(np.float32))
+    assert np.std(expected) > 0.05
+    np.testing.assert_allclose(found[:, :-1, :-1], expected[:, :-1, :-1], atol=1e-4)  # at the rim zeros stand for another colour
