@@ -115,11 +115,13 @@ def test_another_size_is_another_scene(name):
     assert other.shape == (90, 100) and find.learning and not other.any()
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("values", [(0, 128, 128, 255, 3, 0), (0, 0, 0, 128), (255, 255, 255, 1)])
 @pytest.mark.parametrize("name", SUBTRACTORS)
-def test_odd_pictures_give_numbers(name):
+def test_odd_pictures_give_numbers(name, values):
     for size in ((1, 1), (1, 900), (700, 1), (2, 3), (90, 160)):
         find = subtractor(name, 2)
-        for value in (0, 128, 128, 255, 3):
+        for value in values:
             prob = find(np.full((*size, 3), value, np.uint8))
             assert prob.ndim == 2 and max(prob.shape) <= 320 and np.isfinite(prob).all() and 0 <= prob.min() <= prob.max() <= 1
 
@@ -135,7 +137,7 @@ def test_only_the_largest_part_counts_and_its_holes_are_filled():
     mask[10:60, 10:60] = 255
     mask[25:45, 25:45] = 0
     mask[80:90, 80:90] = 255
-    mask[70, 20] = 255
+    mask[64, 20:22] = 255  # a speck near enough to be taken in, if it were not removed first
     expected = np.zeros_like(mask)
     expected[10:60, 10:60] = 255
     assert (largest(mask) != expected).sum() <= 16  # the disc rounds the corners off
