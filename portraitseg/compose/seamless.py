@@ -36,9 +36,10 @@ class SeamlessClone:
             strength: share of the membrane that is applied.
             side: longer side at which it is made; 0 for the frame's own, for photos.
             every: of how many frames one gets a membrane of its own; the next ones take it too.
-            memory: share of the last membrane that goes into the next, in [0,1); 0 for unrelated pictures.
+            memory: share of the last frame's membrane that goes into the next one's, in [0,1); 0 for unrelated pictures.
         """
         self.strength, self.side, self.every, self.memory = strength, side, every, memory
+        self._wanted: Float32 | None = None
         self._membrane: Float32 | None = None
         self._count = 0
 
@@ -55,17 +56,18 @@ class SeamlessClone:
         """
         size = _small((alpha.shape[0], alpha.shape[1]), self.side)
         if self._count % self.every == 0:
-            self._renew(_spanned(shrink(image, size), shrink(alpha, size), shrink(background, size)))
+            self._wanted = _spanned(shrink(image, size), shrink(alpha, size), shrink(background, size))
         self._count += 1
+        self._approach(self._wanted)
         if self._membrane is None:
             return image
         change = cv2.resize(np.float32(self.strength) * self._membrane, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
         return np.asarray(cv2.add(image, change, dtype=cv2.CV_8U), np.uint8)
 
-    def _renew(self, fresh: Float32 | None) -> None:
-        if fresh is not None and self._membrane is not None and fresh.shape == self._membrane.shape:
-            fresh = fresh + np.float32(self.memory) * (self._membrane - fresh)
-        self._membrane = fresh
+    def _approach(self, wanted: Float32 | None) -> None:
+        if wanted is not None and self._membrane is not None and wanted.shape == self._membrane.shape:
+            wanted = wanted + np.float32(self.memory) * (self._membrane - wanted)
+        self._membrane = wanted
 
 
 def seamless(image: UInt8, alpha: UInt8, background: UInt8, *, strength: float = STRENGTH, side: int = SIDE) -> UInt8:

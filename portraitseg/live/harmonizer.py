@@ -28,7 +28,7 @@ class Harmonizer(Protocol):
 
 
 def open_harmonizer(
-    path: Path, *, threads: int = 2, strength: float = 1.0, every: int = 4, memory: float = 0.7, values: str = "0..1"
+    path: Path, *, threads: int = 2, strength: float = 1.0, every: int = 4, memory: float = 0.9, values: str = "0..1"
 ) -> Harmonizer:
     """Open a harmonizer by what its ends are.
 
@@ -37,7 +37,7 @@ def open_harmonizer(
         threads: of the CPU, for the net itself.
         strength: share of the change that is applied, in [0,1].
         every: of how many frames the net sees one; the next ones take its filter too. Nets that give pictures see every frame.
-        memory: share of the last filter that goes into the next, in [0,1); 0 for unrelated pictures.
+        memory: share of the last frame's filter that goes into the next one's, in [0,1); 0 for unrelated pictures.
         values: of a net that gives pictures and takes floats: what 0 to 255 is scaled to, "0..1", "-1..1" or "0..255".
 
     Raises:
@@ -69,15 +69,16 @@ class FilterNet:
             raise InputError(f"{path} is no harmonizer: it takes {[end.shape for end in engine.inputs]}, and not [(1, height, width, 4)]")
         self._path, self._engine, self.size = path, engine, (height, width)
         self.strength, self.every, self.memory = strength, every, memory
+        self._wanted: Float32 | None = None
         self._numbers: Float32 | None = None
         self._count = 0
 
     def __call__(self, image: UInt8, alpha: UInt8, background: UInt8) -> UInt8:
         """See `Harmonizer`."""
-        if self._numbers is None or self._count % self.every == 0:
-            fresh = self.numbers(image, alpha, background)
-            self._numbers = fresh if self._numbers is None else fresh + np.float32(self.memory) * (self._numbers - fresh)
+        if self._wanted is None or self._count % self.every == 0:
+            self._wanted = self.numbers(image, alpha, background)
         self._count += 1
+        self._numbers = self._wanted if self._numbers is None else self._wanted + np.float32(self.memory) * (self._numbers - self._wanted)
         return filter_person(image, alpha, colour_filter(self._numbers, self.strength))
 
     def numbers(self, image: UInt8, alpha: UInt8, background: UInt8) -> Float32:
