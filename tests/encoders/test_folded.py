@@ -312,15 +312,15 @@ def test_a_missing_file_is_refused(tmp_path, name):
 def test_unfolding_keeps_inference_and_mends_training(tmp_path):
     model = loaded(tmp_path, file_of("mobilenet_v2", blocks=7), "mobilenet_v2", blocks=7)
     folded = model.get_weights()
-    shown = np.concatenate([X[:4] * 0.2, X[4:]])  # two batches that differ
+    shown = np.concatenate([X[:4] * 0.2 - 0.8, X[4:] * 0.2 + 0.8])  # a dark batch and a bright one
     before, wrong = model(shown)[-1], model(shown, training=True)[-1]
     model.set_weights(folded)
     unfold(model, [tf.constant(shown[:4]), tf.constant(shown[4:])])
     np.testing.assert_allclose(model(shown)[-1], before, rtol=1e-3, atol=1e-4 * np.abs(before).max())
-    norm = model.get_layer("enc_block_5_expand_BN")
-    given = keras.Model(model.input, norm.input)(shown).numpy()
-    np.testing.assert_allclose(norm.moving_mean, given.mean((0, 1, 2)), rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(norm.moving_variance, given.var((0, 1, 2)), rtol=1e-3, atol=1e-4)
+    for norm in (model.get_layer("enc_bn_Conv1"), model.get_layer("enc_block_5_expand_BN")):
+        given = keras.Model(model.input, norm.input)(shown).numpy()
+        np.testing.assert_allclose(norm.moving_mean, given.mean((0, 1, 2)), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(norm.moving_variance, given.var((0, 1, 2)), rtol=1e-3, atol=1e-4)
     after = model(shown, training=True)[-1]
     assert np.corrcoef(np.ravel(after), np.ravel(before))[0, 1] > 0.999
     assert np.corrcoef(np.ravel(wrong), np.ravel(before))[0, 1] < 0.9
