@@ -230,9 +230,10 @@ def _write(config: Config, scores: list[Score], tables: list[str], count: int) -
     intro = [
         "# Edges",
         "",
-        f"Made by `python benchmarks/edges.py MODEL ... --data PICTURES` with {names}",
-        f"and {count} pictures. Device: {device_name()}, {config.threads} threads, OpenCV {cv2.__version__}; {WARMUPS} warm-ups and up to",
-        f"{config.runs} turns in which the parts alternate. What the columns mean stands in [docs/edges.md](../../docs/edges.md).",
+        "Made by `python benchmarks/edges.py MODEL ... --data PICTURES` with",
+        f"{names} and {count} pictures.",
+        f"Device: {device_name()}, {config.threads} threads, OpenCV {cv2.__version__}; {WARMUPS} warm-ups and up to {config.runs} turns in which",
+        "the parts alternate. What the columns mean stands in [docs/edges.md](../../docs/edges.md).",
     ]
     with atomic(config.out) as temporary:
         temporary.write_text("\n".join([*intro, "", "\n\n".join(tables), ""]), encoding="utf-8")
