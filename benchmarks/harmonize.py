@@ -1,6 +1,6 @@
 """Which of the effects that fit a person to the scene come near the truth, and what each costs.
 
-    python benchmarks/harmonize.py --data PORTRAITS/val --harmonizers models/harmonizer-*.tflite
+    python benchmarks/harmonize.py --data PORTRAITS/val --harmonizers models/harmonizer/*.tflite
 
 The truth is a photograph; the composite is the same with another colouring of the person. Each picture is scored at its own size, as
 blended by its mask: mean squared errors of bytes, of the whole and of the person, and the mean of the pictures' PSNR. Three kinds:

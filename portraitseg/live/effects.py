@@ -22,8 +22,10 @@ from portraitseg.live.harmonizer import Harmonizer, open_harmonizer
 from portraitseg.live.look import Look
 
 BLURS = {"blur": blur, "bokeh": lens}
-HARMONIZER = Path(__file__).parents[2] / "models" / "harmonizer-wm100-64-int8.tflite"
-MEMORY = 0.85
+HARMONIZER = Path(__file__).parents[2] / "models" / "harmonizer" / "harmonizer-wm100-64-int8.tflite"
+CLONED = 3
+"""Of so many frames the clone is made for one."""
+MEMORY = 0.9
 """Share of colours' statistics and of a clone's changes that is kept from frame to frame."""
 
 
@@ -73,7 +75,7 @@ class Effects:
         self._opened: list[Backdrop] = []
         self._behind = [self._open(text, fit, slide_seconds) for text in backgrounds]
         self._refine = Refiner() if edges else None
-        self._blend, self._transfer, self._clone = Compositor(), ColourTransfer(memory=MEMORY), SeamlessClone(memory=MEMORY)
+        self._blend, self._transfer, self._clone = Compositor(), ColourTransfer(memory=MEMORY), SeamlessClone(every=CLONED, memory=MEMORY)
         self._open_harmonizer = partial(open_harmonizer, harmonizer or HARMONIZER, threads=threads)
         self._harmonizer: Harmonizer | None = self._open_harmonizer() if harmonizer or self.look.harmonize else None
         self._clean = Decontaminator() if clean else None

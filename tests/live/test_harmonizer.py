@@ -18,7 +18,7 @@ from portraitseg.live.harmonizer import FilterNet, open_harmonizer
 from portraitseg.live.picture_net import PictureNet
 from portraitseg.runtime.tensors import Tensor
 
-SHIPPED = Path(__file__).parents[2] / "models" / "harmonizer-wm100-64-int8.tflite"
+SHIPPED = Path(__file__).parents[2] / "models" / "harmonizer" / "harmonizer-wm100-64-int8.tflite"
 FLOAT, BYTES = TensorProto.FLOAT, TensorProto.UINT8
 
 
