@@ -232,7 +232,8 @@ def _write(config: Config, scores: list[Score], tables: list[str], count: int) -
         "",
         "Made by `python benchmarks/edges.py MODEL ... --data PICTURES` with",
         f"{names} and {count} pictures.",
-        f"Device: {device_name()}, {config.threads} threads, OpenCV {cv2.__version__}; {WARMUPS} warm-ups and up to {config.runs} turns in which",
+        f"Device: {device_name()}, {config.threads} threads, OpenCV {cv2.__version__};",
+        f"{WARMUPS} warm-ups and up to {config.runs} turns in which",
         "the parts alternate. What the columns mean stands in [docs/edges.md](../../docs/edges.md).",
     ]
     with atomic(config.out) as temporary:
