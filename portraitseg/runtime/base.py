@@ -23,6 +23,10 @@ from portraitseg.runtime.tensors import (
 )
 
 
+RAW = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+"""A table with which every byte is its own number, so that it need not be looked up."""
+
+
 @runtime_checkable
 class Runtime(Protocol):
     """A loaded model, whatever file it came from."""
@@ -81,6 +85,7 @@ class Artifact:
         self.mask = mask_output(engine.outputs, self.picture, path)
         check_card(path, card, self.picture, self.mask)
         self._table = byte_table(self.picture.tensor, card)
+        self._is_raw = self._table is not None and np.array_equal(self._table, RAW)
 
     def __call__(self, image: UInt8) -> Float32:
         """See `Runtime`."""
@@ -105,7 +110,7 @@ class Artifact:
         if x.dtype != np.uint8 or self._table is None:
             return to_layout(quantize(as_input(x, self.card), self.picture.tensor), self.picture.layout)
         ordered = x[..., ::-1] if self.card.input.order == "bgr" else x
-        return to_layout(np.asarray(cv2.LUT(ordered, self._table)), self.picture.layout)
+        return to_layout(ordered if self._is_raw else np.asarray(cv2.LUT(ordered, self._table)), self.picture.layout)
 
     def _values(self, x: Float32 | UInt8) -> Float32:
         """As `raw`, but maybe the engine's own memory."""
