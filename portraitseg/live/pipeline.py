@@ -16,6 +16,8 @@ from portraitseg.live.segmenter import Segmenter
 from portraitseg.live.timing import Times
 from portraitseg.runtime import Runtime
 
+GRACE = 3.0
+"""Seconds that a sink gets for the last frame, once the run is to end."""
 WAITING = 4
 """Frames of a file that may wait between two stages."""
 PATIENCE = 10.0
@@ -70,11 +72,20 @@ class Pipeline:
         size = 1 if source.live else WAITING
         self._captured: Channel[Frame] = Channel(size, newest_wins=source.live)
         self._seen: Channel[_Seen] = Channel(size, newest_wins=source.live)
-        self._stopped = threading.Event()
+        self._stopped, self._ended = threading.Event(), threading.Event()
 
     def stop(self) -> None:
-        """End the run after the frame that is being composed, from any thread or a signal's handler."""
-        self._stopped.set()
+        """End the run after the frame that is being composed, from any thread or a signal's handler.
+
+        A sink that still holds on to that frame after `GRACE` seconds is closed over it.
+        """
+        if not self._stopped.is_set():
+            self._stopped.set()
+            threading.Thread(target=self._free_sink, name="stop", daemon=True).start()
+
+    def _free_sink(self) -> None:
+        if not self._ended.wait(GRACE):
+            self._sink.close()
 
     @property
     def stopped(self) -> bool:
@@ -94,7 +105,10 @@ class Pipeline:
         for thread in threads:
             thread.start()
         try:
-            self._compose_all()
+            try:
+                self._compose_all()
+            finally:
+                self._ended.set()
             if self._source.live or not self.stopped:
                 self._sink.finish()
         finally:

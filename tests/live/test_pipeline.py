@@ -4,6 +4,7 @@ import time
 import pytest
 
 from portraitseg.errors import InputError
+from portraitseg.live import pipeline as pipelines
 from portraitseg.live.frames import Frame, SinkClosedError
 from portraitseg.live.pipeline import Pipeline
 from tests.live.fakes import Clip, Memory, find_all, show_prob
@@ -124,3 +125,26 @@ def test_a_blocked_source_is_closed_and_its_thread_comes_back():
     start = time.perf_counter()
     pipeline.run()
     assert time.perf_counter() - start < 5 and not started()
+
+
+def test_a_sink_that_blocks_is_closed_over_its_frame(monkeypatch):
+    monkeypatch.setattr(pipelines, "GRACE", 0.1)
+
+    class Blocking(Memory):
+        def __init__(self) -> None:
+            super().__init__()
+            self.free = threading.Event()
+
+        def write(self, frame, image):
+            threading.Thread(target=pipeline.stop).start()
+            assert self.free.wait(30)
+
+        def close(self):
+            super().close()
+            self.free.set()
+
+    sink = Blocking()
+    pipeline = Pipeline(Clip(50), find_all, show_prob, sink)
+    start = time.perf_counter()
+    pipeline.run()
+    assert time.perf_counter() - start < 10 and pipeline.stopped and sink.closed >= 1 and sink.finished == 0
