@@ -9,12 +9,18 @@ from portraitseg.image import UInt8
 def shrink(image: UInt8, size: tuple[int, int]) -> UInt8:
     """Resize (H,W) or (H,W,C) to `size` (h,w): halved as often as that goes, each pixel the mean of four, then linear.
 
-    Nearly the area average that `image.resize` gives, in a fraction of its time: of 1280x720 to 320x180 a sixth.
+    Nearly the area average that `image.resize` gives, in a fraction of its time: of 1280x720 to 256x256 a tenth. A side is halved alone
+    only where it is four times too long: twice is not worth a pass over the picture.
     """
-    height, width = image.shape[:2]
-    while height >= 2 * size[0] or width >= 2 * size[1]:
-        height, width = (side // 2 if side >= 2 * goal else side for side, goal in zip((height, width), size, strict=True))
-        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
-    if (height, width) != size:
+    while (sides := _halved(image.shape, size)) != image.shape[:2]:
+        image = np.asarray(cv2.resize(image, sides[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
+    if sides != size:
         image = np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
     return image
+
+
+def _halved(shape: tuple[int, ...], size: tuple[int, int]) -> tuple[int, int]:
+    """Both sides halved, or one, or none."""
+    times = min(shape[0] // size[0], shape[1] // size[1])
+    height, width = (side // 2 if times >= 2 or side >= 4 * goal else side for side, goal in zip(shape, size, strict=False))
+    return height, width

@@ -135,20 +135,22 @@ def dequantize(numbers: Array, tensor: Tensor) -> Float32:
 
 
 def byte_table(tensor: Tensor, card: Card) -> Array | None:
-    """How the bytes of a picture become the numbers of an 8-bit input tensor, without any float arithmetic at run time.
+    """How the bytes of a picture become the numbers of an input tensor, without any arithmetic at run time.
 
-    Where the card's io says that the tensor is made of raw bytes (less 128 for int8), and its scale is 1 / std and its zero point the
-    mean to within one step, every byte is its own number. Rounding would only lose bits: with a mean of 127.5, which no zero point
-    can be, every byte falls between two numbers.
+    Of a float tensor they are (byte - mean) / std, of an 8-bit one that, quantized. But where the card's io says that the tensor is made
+    of raw bytes (less 128 for int8), and its scale is 1 / std and its zero point the mean to within one step, every byte is its own number:
+    rounding would only lose bits, since with a mean of 127.5, which no zero point can be, every byte falls between two numbers.
 
     Returns:
-        (1,256,3), channels in the card's order; None for a float tensor.
+        (1,256,3), channels in the card's order; None for a net with a prior, which is no byte.
     """
     kind: np.dtype[Any] = np.dtype(tensor.dtype)
-    if kind == np.float32 or card.channels != 3:
+    if card.channels != 3:
         return None
     steps = np.arange(256, dtype=np.float32)[:, None]  # 256,1
     mean, std = (np.asarray(values, np.float32) for values in (card.input.mean, card.input.std))
+    if kind == np.float32:
+        return np.asarray((steps - mean) / std, np.float32)[None]
     # 256,3; written like the usual x / 127.5 - 1, since at the bytes that fall between two numbers the float rounding decides
     table = quantize(steps / std - mean / std, tensor)
     raw = steps + np.iinfo(kind).min
