@@ -22,6 +22,7 @@ from portraitseg.cli.defaults import MODEL
 from portraitseg.cli.live_session import parse_size
 from portraitseg.cli.test import SAMPLE
 from portraitseg.errors import InputError
+from portraitseg.export.mediapipe import with_metadata
 from portraitseg.image import Array
 from portraitseg.live.effects import Effects
 from portraitseg.live.frames import Frame
@@ -57,7 +58,7 @@ class Config:
     input_range: str = ""
     """For artifacts without a card: what 0 to 255 is scaled to, one of 0..1, -1..1, 0..255 and imagenet."""
     mediapipe: tuple[Path, ...] = ()
-    """MediaPipe's own models (.tflite), to be run by MediaPipe."""
+    """Models (.tflite) to be run by MediaPipe; to those without metadata it is told --input-range."""
 
 
 @dataclass(kw_only=True)
@@ -72,6 +73,7 @@ class Row:
     model: list[float]
     rest: list[float]
     fps: list[float]
+    close: Callable[[], None] = lambda: None
 
 
 class _Timed:
@@ -116,6 +118,8 @@ def run(config: Config) -> int:
     frames = list(_frames(parse_size(config.size) or (1280, 720)))
     rows = [row for model in config.models for row in _ours(model, config)] + [_mediapipe(model, config) for model in config.mediapipe]
     _measure(rows, frames, config.frames)
+    for row in rows:
+        row.close()
     print(f"{device_name()}, {config.threads} threads, {config.size} frames, {config.frames} of each, background {config.background}\n")
     print(f"{'':<56}{'model ms':>20}{'rest ms':>20}{'whole ms':>10}{'FPS':>8}\n{'':<56}{'p50   p90':>20}{'p50   p90':>20}{'p50':>10}")
     for row in rows:
@@ -169,9 +173,11 @@ def _mediapipe(path: Path, config: Config) -> Row:
         from mediapipe.tasks.python import BaseOptions, vision
     except ModuleNotFoundError as error:
         raise ImportError(f'this needs the Python package "{error.name}", in an environment of its own: see docs/mediapipe.md') from error
-    options = vision.ImageSegmenterOptions(
-        base_options=BaseOptions(model_asset_path=str(path)), output_confidence_masks=True, running_mode=vision.RunningMode.VIDEO
-    )
+    content = path.read_bytes()
+    if config.input_range and not has_card(path):
+        content = with_metadata(content, foreign_card(path, input_range=config.input_range))
+    base = BaseOptions(model_asset_buffer=content)
+    options = vision.ImageSegmenterOptions(base_options=base, output_confidence_masks=True, running_mode=vision.RunningMode.VIDEO)
     segmenter = vision.ImageSegmenter.create_from_options(options)
     colour = Effects([config.background])
     stamp = iter(range(0, 10**9, 33))
@@ -191,7 +197,7 @@ def _mediapipe(path: Path, config: Config) -> Row:
             work(frame)
         return len(frames) / (time.perf_counter() - start)
 
-    return Row(name=f"MediaPipe, {path.stem}", work=work, whole=whole, model=[], rest=[], fps=[])
+    return Row(name=f"MediaPipe, {path.stem}", work=work, whole=whole, model=[], rest=[], fps=[], close=segmenter.close)
 
 
 def _frames(size: tuple[int, int]) -> Iterator[Frame]:
