@@ -43,6 +43,10 @@ class Config:
     pictures: a folder; camera: a virtual camera for other programs; stream: RTMP or SRT; raw: rgb24 frames on standard output."""
     out: str = ""
     """The sink's file, folder, device or URL; of a file, by default, runs/live/NAME.mp4, of pictures runs/live/NAME/."""
+    crf: int = 0
+    """Quality of a video file: lower is better and larger; 0 takes the codec's usual one."""
+    picture_format: Literal["png", "jpg"] = "png"
+    """Of the sink pictures."""
     transparent: bool = False
     """The person alone, with alpha, in place of a background; for files and pictures."""
     rotate: Literal[0, 90, 180, 270] = 0

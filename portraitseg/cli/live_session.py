@@ -1,5 +1,6 @@
 """What `portraitseg live` puts together of its settings."""
 
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -91,7 +92,14 @@ class Session:
         config = self._config
         size = parse_size(config.size)
         source = open_source(
-            config.source, rotate=config.rotate, mirror=config.mirror, size=size, fps=config.fps or None, loop=config.loop, after=after
+            config.source,
+            rotate=config.rotate,
+            mirror=config.mirror,
+            size=size,
+            fps=config.fps or None,
+            loop=config.loop,
+            after=after,
+            notice=_tell,
         )
         self._stack.callback(source.close)
         return source
@@ -107,6 +115,9 @@ class Session:
             transparent=config.transparent,
             force=config.force,
             resume=config.resume,
+            crf=config.crf or None,
+            picture_format=config.picture_format,
+            notice=_tell,
         )
         self._stack.callback(sink.close)
         return sink
@@ -115,7 +126,7 @@ class Session:
         """A window with its keys; any other sink with the times on its pictures, if they are asked for."""
         if not isinstance(sink, Window):
             return _Titled(sink, self._overlay) if self.look.show_times else sink
-        recorder = Recorder(lambda: self._recording(source))
+        recorder = Recorder(lambda: self._recording(source), _tell)
         controls = Controls(
             look=self.look, record=recorder.toggle, quit=lambda: self.pipeline.stop(), subtract=self._segmenter.subtraction.relearn
         )
@@ -131,7 +142,7 @@ class Session:
 
     def _recording(self, source: Source) -> Sink:
         out = RUNS / time.strftime("%Y%m%d-%H%M%S.mp4")
-        print(f"recording to {out}; R again ends it")
+        _tell(f"recording to {out}; R again ends it")
         return open_sink("file", str(out), fps=source.fps, live=True)
 
     def _overlay(self, image: UInt8, *, recording: bool = False) -> UInt8:
@@ -164,6 +175,13 @@ class _Titled:
     def write(self, frame: Frame, image: UInt8) -> None:
         """See `Sink`."""
         self._sink.write(frame, self._title(image))
+
+
+def _tell(line: str) -> None:
+    """A notice, above the progress bar if there is one."""
+    from tqdm import tqdm
+
+    tqdm.write(f"notice: {line}", file=sys.stderr)
 
 
 def _advance(bar: object) -> None:
