@@ -4,6 +4,8 @@ The alpha of a frame is made by three calls, each of them on bytes: `enlarge` th
 in `levels`. `blend.blend` gives the same pictures, within 1 of 255, for alphas of any kind.
 """
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -28,8 +30,9 @@ def to_bytes(prob: Float32) -> UInt8:
     return np.asarray(cv2.convertScaleAbs(prob, alpha=255), np.uint8)
 
 
+@lru_cache(maxsize=64)  # it is asked for at every frame
 def levels(threshold: float = 0.5, feather: float = 0.8, *, smooth: bool = True) -> UInt8:
-    """The table (256,) from prob to alpha, for `cv2.LUT`: a smoothstep as in `blend.soft_alpha`, or a straight ramp.
+    """The table (256,) from prob to alpha, read-only, for `cv2.LUT`: a smoothstep as in `blend.soft_alpha`, or a straight ramp.
 
     Args:
         threshold: the prob in [0,1] that becomes half transparent.
@@ -45,7 +48,9 @@ def levels(threshold: float = 0.5, feather: float = 0.8, *, smooth: bool = True)
     middle = np.clip(threshold, 0.5 / 255, 1 - 0.5 / 255)
     width = max(1 / 255, min(feather, 2 * middle, 2 - 2 * middle))
     t = np.clip((np.arange(256, dtype=np.float32) / 255 - middle) / width + 0.5, 0, 1)
-    return np.asarray((t * t * (3 - 2 * t) if smooth else t) * 255 + 0.5).astype(np.uint8)
+    table = np.asarray((t * t * (3 - 2 * t) if smooth else t) * 255 + 0.5).astype(np.uint8)
+    table.flags.writeable = False
+    return table
 
 
 class Compositor:
