@@ -9,6 +9,7 @@ import numpy as np
 
 from portraitseg.errors import InputError, one_line
 from portraitseg.image import Array
+from portraitseg.quiet import quiet
 from portraitseg.runtime.tensors import Tensor
 from portraitseg.tflite_metadata import IDENTIFIER
 
@@ -49,17 +50,21 @@ def open_interpreter(path: Path, *, threads: int) -> Any:
 
     check_identifier(path)
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    refused = ""
     try:
-        try:
-            interpreter = Interpreter(str(path), num_threads=threads)
-            interpreter.allocate_tensors()
-        except RuntimeError as refusal:
-            interpreter = Interpreter(str(path), num_threads=threads, experimental_op_resolver_type=plain)
-            interpreter.allocate_tensors()
-            print(f"notice: XNNPACK refuses {path.name}; the slower built-in kernels run it ({one_line(refusal)})", file=sys.stderr)
+        with quiet():  # XNNPACK greets on stderr
+            try:
+                interpreter = Interpreter(str(path), num_threads=threads)
+                interpreter.allocate_tensors()
+            except RuntimeError as refusal:
+                interpreter = Interpreter(str(path), num_threads=threads, experimental_op_resolver_type=plain)
+                interpreter.allocate_tensors()
+                refused = one_line(refusal)
     except (RuntimeError, ValueError) as error:
         remedy = "copy it again, export again, or give the file from before the Edge TPU's compiler"
         raise InputError(f"LiteRT cannot open {path}: {one_line(error)}; {remedy}") from error
+    if refused:
+        print(f"notice: XNNPACK refuses {path.name}; the slower built-in kernels run it ({refused})", file=sys.stderr)
     return interpreter
 
 
