@@ -68,7 +68,7 @@ def interrupted(command: list[str], folder: Path, number: int) -> tuple[int, str
 
 def test_an_interrupted_file_is_resumed_to_what_an_uninterrupted_run_gives(tmp_path):
     out, whole = tmp_path / "out.mp4", tmp_path / "whole.mp4"
-    settings = ["--source", f"{SMALL}400", "--sink", "file", "--background", "lime", "--smoothing", "none", "--no-edges"]
+    settings = ["--source", f"{SMALL}320", "--sink", "file", "--background", "lime", "--smoothing", "none", "--no-edges"]
     command = [sys.executable, "-m", "portraitseg.cli", "live", *settings, "--out", str(out)]
     parts = tmp_path / "out.mp4.parts"
     code, told = interrupted(command, parts, signal.SIGINT)
@@ -78,7 +78,7 @@ def test_an_interrupted_file_is_resumed_to_what_an_uninterrupted_run_gives(tmp_p
     assert live(*settings, "--out", str(out), "--resume") == 0
     assert live(*settings, "--out", str(whole)) == 0
     resumed, once = frames_of(out), frames_of(whole)
-    assert not parts.exists() and len(resumed) == len(once) == 400
+    assert not parts.exists() and len(resumed) == len(once) == 320
     assert np.allclose([time for time, _ in resumed], [time for time, _ in once], atol=1e-3)
     assert max(np.abs(a.astype(int) - b).mean() for (_, a), (_, b) in zip(resumed[::20], once[::20], strict=True)) < 3
 

@@ -99,7 +99,10 @@ def test_every_tap_is_that_of_the_float_file(tmp_path, name):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5 * np.abs(theirs).max())
 
 
-@pytest.mark.parametrize(("quant", "corr"), [("fp16", 0.99999), ("dynamic", 0.99), ("int8", 0.99)])
+@pytest.mark.parametrize(
+    ("quant", "corr"),
+    [pytest.param("fp16", 0.99999, marks=pytest.mark.slow), pytest.param("dynamic", 0.99, marks=pytest.mark.slow), ("int8", 0.99)],
+)
 def test_weights_in_fewer_bits_become_floats(tmp_path, quant, corr):
     found = loaded(tmp_path, file_of("mobilenet_v2", blocks=3, quant=quant), "mobilenet_v2", blocks=3)(X[:1])
     for ours, theirs in zip(found, litert_taps(file_of("mobilenet_v2", blocks=3)), strict=True):
@@ -141,6 +144,7 @@ def by_four(channels: float, divisor: int = 4) -> int:
     return max(8, int(channels + divisor / 2) // divisor * divisor)
 
 
+@pytest.mark.slow
 def test_a_width_that_was_rounded_otherwise_is_filled_up(tmp_path, monkeypatch, capsys):
     """24 * 0.5 is 12 in DeepLab and 16 here: the file's channels are all there, and nothing hears the others, until it learns to."""
     monkeypatch.setattr(mobilenet_v2, "divisible", by_four)

@@ -78,6 +78,7 @@ def test_a_file_that_was_trained_in_another_range_sees_what_it_saw(tmp_path, dat
     np.testing.assert_allclose(found, expected((SHOWN / 255).astype(np.float32)), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_goes_on_with_its_own_weights(tmp_path, dataset, file):
     first = trainer(dataset, tmp_path / "run", pretrained=str(file), samples=4)
     first.fit()
