@@ -24,7 +24,7 @@ from portraitseg.parts import sha256
 
 HERE = Path(__file__).parent
 CARD = Card(arch="conv", wm=1.0, size=(16, 16), input=UNIT, output="prob")
-FEW = {".tflite": 36, ".h5": 36, ".json": 100, ".zip": 100, ".jpg": 60, ".png": 60}
+FEW = {".tflite": 24, ".h5": 24, ".json": 100, ".zip": 100, ".jpg": 60, ".png": 60}
 
 
 def small_net() -> bytes:

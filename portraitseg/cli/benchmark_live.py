@@ -1,14 +1,16 @@
 """Measure the live pipeline: milliseconds a frame for the model and for everything around it, and frames a second.
 
 Frames in memory become composites in memory. "model" is the net alone; "rest" is all else, from the frame to the composite: shrinking,
-smoothing, the mask at full size, the composite. FPS is that of the pipeline, whose stages overlap. The rows take turns, because the
-speed of a shared machine drifts. With --mediapipe, MediaPipe's ImageSegmenter runs its own models beside, with the composite of its
-documentation, in NumPy; it needs an environment of its own (docs/mediapipe.md).
+smoothing, the mask at full size, the composite. FPS is that of the pipeline, whose stages overlap: "inference" is its time from frame to
+steady mask, "compose" from mask to composite. The rows take turns, because the speed of a shared machine drifts. Where MediaPipe is
+installed (in an environment of its own, docs/mediapipe.md), its ImageSegmenter runs the same models beside, with the composite of its
+guide, in NumPy.
 """
 
+import importlib.util
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,7 +33,7 @@ from portraitseg.live.pipeline import Pipeline
 from portraitseg.live.segmenter import Segmenter
 from portraitseg.live.sinks import open_sink
 from portraitseg.live.smoothing import smoother
-from portraitseg.runtime import Artifact, foreign_card, has_card, open_artifact
+from portraitseg.runtime import Artifact, cards, foreign_card, has_card, open_artifact
 
 ROUNDS = 5
 WARMUPS = 10
@@ -57,8 +59,6 @@ class Config:
     """See `portraitseg live`."""
     input_range: str = ""
     """For artifacts without a card: what 0 to 255 is scaled to, one of 0..1, -1..1, 0..255 and imagenet."""
-    mediapipe: tuple[Path, ...] = ()
-    """Models (.tflite) to be run by MediaPipe; to those without metadata it is told --input-range."""
 
 
 @dataclass(kw_only=True)
@@ -68,11 +68,12 @@ class Row:
     name: str
     work: Callable[[Frame], tuple[float, float]]
     """A frame -> ms of the model and of the rest."""
-    whole: Callable[[list[Frame]], float]
-    """Frames -> frames a second."""
+    whole: Callable[[list[Frame]], tuple[float, dict[str, tuple[float, float]]]]
+    """Frames -> frames a second, and each stage's p50 and p90 in ms where stages overlap."""
     model: list[float]
     rest: list[float]
     fps: list[float]
+    stages: dict[str, tuple[float, float]] = field(default_factory=dict)
     close: Callable[[], None] = lambda: None
 
 
@@ -110,21 +111,23 @@ def run(config: Config) -> int:
 
     Raises:
         InputError: a setting or a model cannot be used.
-        ImportError: MediaPipe is to run, and is not installed.
     """
     if min(config.frames, config.threads) < 1:
         raise InputError(f"frames and threads must be at least 1, got {config.frames} and {config.threads}")
     cv2.setNumThreads(config.threads)
     frames = list(_frames(parse_size(config.size) or (1280, 720)))
-    rows = [row for model in config.models for row in _ours(model, config)] + [_mediapipe(model, config) for model in config.mediapipe]
+    rows = [row for model in config.models for row in _ours(model, config)]
+    if importlib.util.find_spec("mediapipe"):
+        rows += [_mediapipe(model, config) for model in config.models]
     _measure(rows, frames, config.frames)
     for row in rows:
         row.close()
     print(f"{device_name()}, {config.threads} threads, {config.size} frames, {config.frames} of each, background {config.background}\n")
-    print(f"{'':<56}{'model ms':>20}{'rest ms':>20}{'whole ms':>10}{'FPS':>8}\n{'':<56}{'p50   p90':>20}{'p50   p90':>20}{'p50':>10}")
+    print(f"{'ms, p50 and p90':<70}{'model':>14}{'rest':>14}{'whole':>14}{'inference':>14}{'compose':>14}{'FPS':>6}")
     for row in rows:
-        whole = float(np.median(np.add(row.model, row.rest)))
-        print(f"{row.name:<56}{_ends(row.model):>20}{_ends(row.rest):>20}{whole:>10.2f}{float(np.median(row.fps)):>8.0f}")
+        times = [np.percentile(times, (50, 90)) for times in (row.model, row.rest, np.add(row.model, row.rest))]
+        columns = [*times, row.stages.get("inference"), row.stages.get("compose")]
+        print(f"{row.name:<70}{''.join(map(_ends, columns))}{float(np.median(row.fps)):>6.0f}")
     return 0
 
 
@@ -137,7 +140,8 @@ def _measure(rows: list[Row], frames: list[Frame], count: int) -> None:
             times = [row.work(frame) for frame in shown][WARMUPS:]
             row.model += [model for model, _ in times]
             row.rest += [rest for _, rest in times]
-            row.fps.append(row.whole(shown))
+            fps, row.stages = row.whole(shown)
+            row.fps.append(fps)
 
 
 def _ours(path: Path, config: Config) -> Iterator[Row]:
@@ -159,23 +163,21 @@ def _row(name: str, artifact: Artifact, edges: bool, smoothing: str, config: Con
         effects(frame, segmenter(frame))
         return timed.ms, 1e3 * (time.perf_counter() - start) - timed.ms
 
-    def whole(frames: list[Frame]) -> float:
+    def whole(frames: list[Frame]) -> tuple[float, dict[str, tuple[float, float]]]:
         times = Pipeline(_Memory(frames), segmenter, effects, open_sink("null", fps=30)).run()
-        return times.fps
+        return times.fps, times.percentiles()
 
     return Row(name=name, work=work, whole=whole, model=[], rest=[], fps=[])
 
 
 def _mediapipe(path: Path, config: Config) -> Row:
     """ImageSegmenter in its video mode, and the composite of MediaPipe's example: np.where on a stacked mask."""
-    try:
-        import mediapipe
-        from mediapipe.tasks.python import BaseOptions, vision
-    except ModuleNotFoundError as error:
-        raise ImportError(f'this needs the Python package "{error.name}", in an environment of its own: see docs/mediapipe.md') from error
+    import mediapipe
+    from mediapipe.tasks.python import BaseOptions, vision
+
     content = path.read_bytes()
-    if config.input_range and not has_card(path):
-        content = with_metadata(content, foreign_card(path, input_range=config.input_range))
+    card = cards.find(path) or foreign_card(path, input_range=config.input_range)
+    content = with_metadata(content, card)  # MediaPipe asks for the normalisation of its input
     base = BaseOptions(model_asset_buffer=content)
     options = vision.ImageSegmenterOptions(base_options=base, output_confidence_masks=True, running_mode=vision.RunningMode.VIDEO)
     segmenter = vision.ImageSegmenter.create_from_options(options)
@@ -191,11 +193,11 @@ def _mediapipe(path: Path, config: Config) -> Row:
         np.where(np.stack((mask,) * 3, axis=-1) > MEDIAPIPE_SURE, frame.image, behind)
         return 1e3 * (middle - start), 1e3 * (time.perf_counter() - middle)
 
-    def whole(frames: list[Frame]) -> float:
+    def whole(frames: list[Frame]) -> tuple[float, dict[str, tuple[float, float]]]:
         start = time.perf_counter()
         for frame in frames:
             work(frame)
-        return len(frames) / (time.perf_counter() - start)
+        return len(frames) / (time.perf_counter() - start), {}
 
     return Row(name=f"MediaPipe, {path.stem}", work=work, whole=whole, model=[], rest=[], fps=[], close=segmenter.close)
 
@@ -212,5 +214,5 @@ def _frames(size: tuple[int, int]) -> Iterator[Frame]:
         yield Frame(image=image, time=number / 30, index=number)
 
 
-def _ends(times: list[float]) -> str:
-    return "{:.2f}  {:.2f}".format(*np.percentile(times, (50, 90)))
+def _ends(ends: Sequence[float] | None) -> str:
+    return f"{'':>14}" if ends is None else f"{ends[0]:>8.2f}{ends[1]:>6.2f}"

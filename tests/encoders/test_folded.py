@@ -109,7 +109,8 @@ def test_weights_in_fewer_bits_become_floats(tmp_path, quant, corr):
         assert np.corrcoef(np.ravel(ours), theirs.ravel())[0, 1] > corr
 
 
-@pytest.mark.parametrize("nchw", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("nchw", [True, False])
 def test_every_tap_is_that_of_the_onnx_file(tmp_path, nchw):
     ort, tf2onnx = pytest.importorskip("onnxruntime"), pytest.importorskip("tf2onnx.convert")
     name = "mobilenet_v3_small_full"
@@ -170,7 +171,9 @@ def test_a_width_that_was_rounded_otherwise_is_filled_up(tmp_path, monkeypatch, 
     [
         ("mobilenet_v2", 0.5, r"its convolution 6 \(.*\) is \(1, 1, 48, 8\), enc_block_1_project needs \(1, 1, 48, 16\).*same --wm"),
         ("mobilenet_v3_small", 0.35, r"convolution 4 \(.*\) is \(1, 1, 8, 48\), enc_expanded_conv_1_expand needs \(1, 1, 8, 40\)"),
-        ("resnet50", 1.0, r"convolution 1 \(.*\) is \(3, 3, 3, 16\), enc_conv1_conv needs \(7, 7, 3, 64\)"),
+        pytest.param(
+            "resnet50", 1.0, r"convolution 1 \(.*\) is \(3, 3, 3, 16\), enc_conv1_conv needs \(7, 7, 3, 64\)", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_the_first_layer_that_does_not_fit_is_named_and_nothing_changes(tmp_path, name, wm, message):

@@ -81,8 +81,8 @@ def taps_of(encoder, source):
         pytest.param("mobilenet_v3_small_full", 1.0, 96, marks=pytest.mark.slow),
         ("mobilenet_v3_small_full", 0.75, 64),
         pytest.param("mobilenet_v3_large", 1.0, 64, marks=pytest.mark.slow),
-        ("mobilenet_v3_large_full", 0.75, 64),
-        ("resnet50", 1.0, 64),
+        pytest.param("mobilenet_v3_large_full", 0.75, 64, marks=pytest.mark.slow),
+        pytest.param("resnet50", 1.0, 64, marks=pytest.mark.slow),
     ],
 )
 def test_every_tap_equals_keras_applications(encoder, wm, size):

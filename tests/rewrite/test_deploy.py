@@ -189,6 +189,7 @@ TWINS = {
     "portrait_nano_l",
     "u2net",
     "u2netp",
+    "resunet",
 }
 """Made of the layers of another arch, or large."""
 TRIED = {("munet_mnv3_transition", "resize")}

@@ -278,6 +278,7 @@ SLOW = [  # made of the same layers as the others, or large
     "munet encoder=mobilenet_v3_small_full classes=2",
     "portrait_net up=grouped classes=2",
     "munet_mnv2",
+    "munet_mnv3",
     "munet_mnv2_transition",
     "munet",
     "mobilenet_v2_unet",
