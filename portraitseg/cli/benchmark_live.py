@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import cv2
 import numpy as np
 import tyro
+from tqdm import tqdm
 
 from portraitseg import image as pictures
 from portraitseg.benchmark import device_name
@@ -125,7 +126,7 @@ def run(config: Config) -> int:
     print(f"{device_name()}, {config.threads} threads, {config.size} frames, {config.frames} of each, background {config.background}\n")
     print(f"{'ms, p50 and p90':<70}{'model':>14}{'rest':>14}{'whole':>14}{'inference':>14}{'compose':>14}{'FPS':>6}")
     for row in rows:
-        times = [np.percentile(times, (50, 90)) for times in (row.model, row.rest, np.add(row.model, row.rest))]
+        times = [np.percentile(ms, (50, 90)).tolist() for ms in (row.model, row.rest, np.add(row.model, row.rest))]
         columns = [*times, row.stages.get("inference"), row.stages.get("compose")]
         print(f"{row.name:<70}{''.join(map(_ends, columns))}{float(np.median(row.fps)):>6.0f}")
     return 0
@@ -133,8 +134,8 @@ def run(config: Config) -> int:
 
 def _measure(rows: list[Row], frames: list[Frame], count: int) -> None:
     """Let the rows take turns."""
-    for _ in range(ROUNDS):
-        for row in rows:
+    with tqdm(total=ROUNDS * len(rows), unit="turn", leave=False) as bar:
+        for row in ROUNDS * rows:
             shown = [frames[number % len(frames)] for number in range(WARMUPS + max(1, count // ROUNDS))]
             shown = [Frame(image=frame.image, time=number / 30, index=number) for number, frame in enumerate(shown)]
             times = [row.work(frame) for frame in shown][WARMUPS:]
@@ -142,6 +143,7 @@ def _measure(rows: list[Row], frames: list[Frame], count: int) -> None:
             row.rest += [rest for _, rest in times]
             fps, row.stages = row.whole(shown)
             row.fps.append(fps)
+            bar.update()
 
 
 def _ours(path: Path, config: Config) -> Iterator[Row]:
