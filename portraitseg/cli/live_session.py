@@ -155,14 +155,14 @@ class Session:
         overlay.draw(out, lines)
         return out
 
-    def _progress(self, source: Source, done: Position | None) -> Callable[[Frame], None]:
+    def _progress(self, source: Source, done: Position | None) -> Callable[[Frame], object]:
         """A bar for what has an end, and is not looked at while it plays."""
         if source.live or self._config.loop or self._config.sink in ("window", "raw"):
             return lambda frame: None
         from tqdm import tqdm
 
         bar = self._stack.enter_context(tqdm(total=source.count, unit="frame", initial=done.index + 1 if done else 0))
-        return lambda frame: _advance(bar)
+        return lambda frame: bar.update()
 
 
 class _Titled:
@@ -182,10 +182,6 @@ def _tell(line: str) -> None:
     from tqdm import tqdm
 
     tqdm.write(f"notice: {line}", file=sys.stderr)
-
-
-def _advance(bar: object) -> None:
-    bar.update()  # type: ignore[attr-defined]
 
 
 def _look(config: "Config") -> Look:

@@ -54,7 +54,7 @@ class Pipeline:
         effects: Effect,
         sink: Sink,
         *,
-        each: Callable[[Frame], None] = lambda frame: None,
+        each: Callable[[Frame], object] = lambda frame: None,
     ) -> None:
         """Put the stages together.
 
