@@ -21,8 +21,6 @@ class Channel(Generic[T]):
             size: items that may wait in it.
             newest_wins: when full, drop the oldest item; otherwise `put` waits.
         """
-        self.dropped = 0
-        """Items that were put and never taken."""
         self._size, self._newest_wins = size, newest_wins
         self._items: deque[T] = deque()
         self._changed = threading.Condition()
@@ -35,7 +33,6 @@ class Channel(Generic[T]):
             while len(self._items) >= self._size and not self._closed:
                 if self._newest_wins:
                     self._items.popleft()
-                    self.dropped += 1
                 else:
                     self._changed.wait()
             if self._closed:

@@ -163,7 +163,8 @@ class Pipeline:
             self.stop()
 
     def _compose(self, seen: _Seen) -> None:
-        self.times.dropped = self._captured.dropped + self._seen.dropped
+        if self._source.live:  # by the frames' numbers: the source, too, passes over what comes while nobody takes it
+            self.times.dropped = seen.frame.index - self.times.frames
         with self.times.stage("compose"):
             composite = self._effects(seen.frame, seen.prob)
         with self.times.stage("sink"):
