@@ -56,4 +56,4 @@ def test_the_readme_repeats_the_cards():
         row = next(line for line in text.splitlines() if line.startswith(f"| `{path.name}`"))
         cells = [cell.strip() for cell in row.strip("|").split("|")]
         assert cells[1:3] == [card.quant, f"{path.stat().st_size / 1000:.0f}"]
-        assert float(cells[3]) == pytest.approx(card.metrics["miou"], abs=0.05)  # the artifact's own figure, beside the checkpoint's
+        assert float(cells[3]) == pytest.approx(card.metrics["miou"], abs=0.2)  # the artifact's own figure, beside the checkpoint's
