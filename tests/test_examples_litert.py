@@ -53,18 +53,13 @@ def test_litert(model: Path, tmp_path: Path) -> None:
     assert mask.std() > 100
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample at the nets' size, where neither side has anything to resize."""
-    path = tmp_path_factory.mktemp("small") / "photo.png"
-    image.write(path, image.resize(image.read(SAMPLE), (256, 256)))
-    return path
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS, ids=lambda path: path.stem)
-def test_mediapipe(model: Path, small: Path, tmp_path: Path, mediapipe_python: Path) -> None:
+def test_mediapipe(model: Path, tmp_path: Path, mediapipe_python: Path) -> None:
+    """With the sample at the net's size, where neither side has anything to resize."""
     card = Card.load(card_path(model))
+    small = tmp_path / "photo.png"
+    image.write(small, image.resize(image.read(SAMPLE), card.size))
     path = tmp_path / "net.tflite"
     path.write_bytes(mediapipe.with_metadata(model.read_bytes(), card, {EMBEDDED: card.embedded()}))
     run(mediapipe_python, "run_mediapipe.py", path, small, tmp_path / "mask.png", tmp_path / "category.png")
