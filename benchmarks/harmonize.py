@@ -136,9 +136,9 @@ def _times(source: Source, harmonizers: tuple[Path, ...]) -> list[dict[str, str 
     }
     for path in harmonizers:
         net = open_harmonizer(path, every=1, memory=0)
-        calls[f"{path.stem}, a frame that it sees"] = lambda net=net: net(image, alpha, background)  # type: ignore[misc]
+        calls[f"{path.stem}, a frame that it sees"] = lambda net=net: net(image, alpha, background)
         if isinstance(net, FilterNet):
-            calls[f"{path.stem}, the net alone"] = lambda net=net: net.numbers(image, alpha, background)  # type: ignore[misc]
+            calls[f"{path.stem}, the net alone"] = lambda net=net: net.numbers(image, alpha, background)
     best = dict.fromkeys(calls, float("inf"))
     for _ in range(RUNS):  # in turn, so that what disturbs the machine meets all of them
         for name, call in calls.items():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from portraitseg.compose import blend
+from tests.compose.pictures import red_on_blue
 
 
 def test_blend_at_alpha_0_half_and_1() -> None:
@@ -65,18 +66,6 @@ def test_extreme_sizes(size: tuple[int, int]) -> None:
     assert (blend.cover(np.full((50, 30, 3), 90, np.uint8), size) == image).all()
     for alpha in (np.zeros(size, np.uint8), np.full(size, 255, np.uint8)):
         assert (blend.blur_background(image, alpha) == image).all()
-
-
-def red_on_blue(size: int, missed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A red square before blue, and an alpha that misses a rim of `missed` pixels of it."""
-    image = np.zeros((size, size, 3), np.uint8)
-    image[..., 2] = 255
-    inner = slice(size // 4, 3 * size // 4)
-    image[inner, inner] = (255, 0, 0)
-    alpha = np.zeros((size, size), np.uint8)
-    inside = slice(size // 4 + missed, 3 * size // 4 - missed)
-    alpha[inside, inside] = 255
-    return image, alpha
 
 
 @pytest.mark.parametrize(("size", "missed"), [(200, 0), (1000, 0), (1000, 6)])

@@ -23,7 +23,7 @@ def unfold(model: keras.Model, batches: Iterable[tf.Tensor], *, prefix: str = "e
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization) and layer.name.startswith(prefix)]
     probe = keras.Model(model.inputs, [norm.input for norm in norms])
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]  # TensorFlow has no types
     def moments(x: tf.Tensor) -> list[tf.Tensor]:
         return [tf.nn.moments(tf.cast(value, tf.float32), (0, 1, 2)) for value in tf.nest.flatten(probe(x, training=False))]
 
