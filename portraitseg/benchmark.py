@@ -4,7 +4,7 @@ Each artifact is measured in processes of its own, started anew in every round, 
 its neighbours. All artifacts take their turn in each round, in alternating order: on a machine whose speed drifts they suffer alike,
 and the ratio of two rows is worth more than either number.
 
-`python -m portraitseg.benchmark MODEL THREADS WARMUPS RUNS INPUT_RANGE WEIGHT_CACHE` is such a process; it prints one JSON object.
+`python -m portraitseg.benchmark MODEL THREADS WARMUPS RUNS INPUT_RANGE WEIGHT_CACHE ENGINE` is such a process; it prints one JSON object.
 """
 
 import importlib
@@ -41,8 +41,9 @@ LIBRARIES = {
     ".pb": ("TensorFlow", "tensorflow", "tensorflow"),
     "a folder": ("TensorFlow", "tensorflow", "tensorflow"),
     ".h5": ("TensorFlow", "tensorflow", "tensorflow"),
+    "mediapipe": ("MediaPipe", "mediapipe", "mediapipe"),
 }
-"""Kind of `runtime.ENGINES` -> what runs it: its name, its module, its package."""
+"""Kind of `runtime.ENGINES`, or a name of `runtime.CHOICES` -> what runs it: its name, its module, its package."""
 SAMPLE = Path(__file__).parent / "assets" / "astronaut.jpg"
 
 
@@ -61,6 +62,16 @@ class Settings:
 
     weight_cache: str = ""
     """For .tflite: a folder where XNNPACK keeps packed weights; the first of the processes fills it."""
+    engine: str = ""
+    """Run the files by another library than their suffix says: mediapipe, for .tflite files of `export.py --format mediapipe`."""
+
+    def open(self, path: Path, card: Card | None) -> Artifact:
+        """The model, as it is measured."""
+        return open_artifact(path, threads=self.threads, card=card, engine=self.engine or None, weight_cache=self.cache(path))
+
+    def library(self, path: Path) -> tuple[str, str, str]:
+        """What runs the model: see `LIBRARIES`."""
+        return LIBRARIES[self.engine or kind(path)]
 
     def cache(self, path: Path) -> Path | None:
         """The folder, if there is one and the model can have it."""
@@ -126,7 +137,7 @@ def check(models: Sequence[Path], settings: Settings) -> None:
     for path in models:
         if path.suffix.lower() == ".zip":
             raise InputError(f"cannot measure the bundle {path} itself; unzip it and give the file in it")
-        open_artifact(path, threads=settings.threads, card=find_card(path, settings), weight_cache=settings.cache(path))
+        settings.open(path, find_card(path, settings))
 
 
 def find_card(path: Path, settings: Settings) -> Card | None:
@@ -159,7 +170,7 @@ def accuracy(models: Sequence[Path], source: Source, settings: Settings, progres
     Raises:
         InputError: none can be read, or a model gives NaN.
     """
-    runtimes = [open_artifact(path, threads=settings.threads, card=find_card(path, settings)) for path in models]
+    runtimes = [settings.open(path, find_card(path, settings)) for path in models]
     meters = [Meter(boundary=False) for _ in models]
     for index in progress(range(len(source))):
         try:
@@ -212,7 +223,16 @@ def _measure_apart(path: Path, settings: Settings, runs: int) -> Sample:
         InputError: the process failed.
     """
     numbers = (str(number) for number in (settings.threads, settings.warmups, runs))
-    command = [sys.executable, "-m", "portraitseg.benchmark", str(path), *numbers, settings.input_range, settings.weight_cache]
+    command = [
+        sys.executable,
+        "-m",
+        "portraitseg.benchmark",
+        str(path),
+        *numbers,
+        settings.input_range,
+        settings.weight_cache,
+        settings.engine,
+    ]
     paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]  # we may run from a folder, not installed
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -226,9 +246,9 @@ def _measure_here(path: Path, settings: Settings, runs: int) -> Sample:
     """Measure in this process, which must be a fresh one."""
     card = _vouched(path, settings)
     sample = pictures.read(SAMPLE)
-    importlib.import_module(LIBRARIES[kind(path)][1])  # loading the library itself is not loading the model
+    importlib.import_module(settings.library(path)[1])  # loading the library itself is not loading the model
     start = time.perf_counter()
-    runtime = open_artifact(path, threads=settings.threads, card=card, weight_cache=settings.cache(path))
+    runtime = settings.open(path, card)
     load = time.perf_counter() - start
     x = runtime.tensor(pictures.to_input(sample, runtime.card))
     latencies = [_invoke(runtime, x) for _ in range(settings.warmups + runs)]
@@ -253,7 +273,7 @@ def _invoke(runtime: Artifact, x: pictures.Array) -> float:
 def _row(path: Path, settings: Settings, samples: list[Sample]) -> Row:
     latencies = [value for sample in samples for value in sample.latencies_ms]
     p50, p90 = np.percentile(latencies, [50, 90])
-    name, _, package = LIBRARIES[kind(path)]
+    name, _, package = settings.library(path)
     return Row(
         model=path.name,
         runtime=f"{name} {importlib.metadata.version(package)}",
@@ -266,14 +286,14 @@ def _row(path: Path, settings: Settings, samples: list[Sample]) -> Row:
         p90_ms=float(p90),
         peak_mb=max(sample.peak_mb for sample in samples),
         file_mb=size(path) / MB,
-        partitions=tflite_report.inspect(path.read_bytes()).partitions if kind(path) == ".tflite" else None,
+        partitions=tflite_report.inspect(path.read_bytes()).partitions if settings.library(path)[0] == "LiteRT" else None,
     )
 
 
 def _main(arguments: Sequence[str]) -> int:
-    path, threads, warmups, runs, input_range, weight_cache = arguments
+    path, threads, warmups, runs, input_range, weight_cache, engine = arguments
     numbers = {"threads": int(threads), "warmups": int(warmups), "runs": int(runs)}
-    settings = Settings(**numbers, input_range=input_range, weight_cache=weight_cache)
+    settings = Settings(**numbers, input_range=input_range, weight_cache=weight_cache, engine=engine)
     sample = _measure_here(Path(path), settings, settings.runs)
     print(json.dumps(vars(sample)))
     return 0

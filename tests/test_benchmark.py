@@ -17,10 +17,12 @@ import pytest
 
 from portraitseg import benchmark
 from portraitseg import image as pictures
-from portraitseg.benchmark import Row
+from portraitseg.benchmark import Row, Settings
 from portraitseg.card import UNIT, Card, card_path
 from portraitseg.cli import benchmark as command
 from portraitseg.cli import main
+from portraitseg.cli.defaults import MODEL
+from portraitseg.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -254,3 +256,11 @@ def test_the_pipeline_is_also_measured_from_shards_of_the_same_pictures(tmp_path
     rounds = [pipeline.Round(pipeline=100, step=10, both=9, shards=120), pipeline.Round(pipeline=40, step=5, both=4, shards=52)]
     lines = [line.split() for line in pipeline.summary(rounds)[-2:]]
     assert (lines[0][-2], lines[1][-1]) == ("86.0", "1.25")
+
+
+def test_another_engine_has_its_own_library_and_must_be_one_that_there_is():
+    path = Path("net.tflite")
+    assert Settings(engine="mediapipe").library(path)[0] == "MediaPipe"
+    assert Settings().library(path)[0] == "LiteRT"
+    with pytest.raises(InputError, match="engine 'nope' does not open"):
+        Settings(engine="nope").open(MODEL, None)

@@ -44,6 +44,8 @@ class Config:
     """Threads of the CPU for the net itself."""
     force: bool = False
     """Overwrite an earlier result."""
+    engine: str = ""
+    """Run the file by another library than its suffix says: mediapipe, for a .tflite of `export.py --format mediapipe`."""
     input_range: Literal["0..1", "-1..1", "0..255", "imagenet"] | None = None
     """For an artifact of another project, which has no card: what the bytes 0 to 255 are scaled to."""
     channel_order: Literal["rgb", "bgr"] | None = None
@@ -108,7 +110,7 @@ def _open(config: Config) -> Runtime:
     given = {"order": config.channel_order, "output": config.output, "fit": config.fit}
     options = {key: value for key, value in given.items() if value is not None}
     if config.input_range is None and not options:
-        return open_artifact(config.model, threads=config.threads)
+        return open_artifact(config.model, threads=config.threads, engine=config.engine or None)
     if has_card(config.model):
         raise InputError(f"its card says how {config.model} is fed; leave out --input-range, --channel-order, --output and --fit")
     if config.model.suffix.lower() == ".h5" or config.input_range is None:
