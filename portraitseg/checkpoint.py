@@ -10,6 +10,7 @@ import tf_keras as keras
 
 from portraitseg import archs, hdf5
 from portraitseg.card import Card, card_path
+from portraitseg.encoders.pretrained import with_prior
 from portraitseg.errors import InputError
 from portraitseg.files import atomic
 
@@ -74,6 +75,36 @@ def load_weights(model: keras.Model, card: Card, path: Path) -> None:
                 "is this the card of another checkpoint?"
             )
         layer.set_weights(found)
+
+
+def start_from(model: keras.Model, path: Path) -> list[str]:
+    """Fill the layers of `model` that `path` has under the same name in the same shape; of a fourth input channel the weights become 0.
+
+    Args:
+        model: a net, of whatever size and decoder.
+        path: a checkpoint with its card, see `read_card`.
+
+    Returns:
+        Names of the layers that it does not fill.
+
+    Raises:
+        InputError: the file is missing or broken, or fills none.
+    """
+    card, weights = read_card(path), _layer_weights(hdf5.read(path))
+    if card.quant != "fp32":
+        raise InputError(f"{path} is a {card.quant} checkpoint; start from the float one that it was made from")
+    layers = [layer for layer in model.layers if layer.weights]
+    others = []
+    for layer in layers:
+        shapes, found = [tuple(weight.shape) for weight in layer.weights], weights.get(layer.name, [])
+        found = [with_prior(value, shape) for value, shape in zip(found, shapes, strict=False)]
+        if [value.shape for value in found] == shapes:
+            layer.set_weights(found)
+        else:
+            others.append(layer.name)
+    if len(others) == len(layers):
+        raise InputError(f"{path} ({card.name}) has no layer of {model.name} in its shape; give the checkpoint of a net of that kind")
+    return others
 
 
 def _encode(model: keras.Model) -> bytes:

@@ -74,6 +74,7 @@ def _started(config: Config) -> tuple[TrainConfig, Path]:
     names = base.data_names or (base.data.resolve().name if base.data else "synthetic",)
     given = {name: getattr(base, name) for name in PATHS if name != "out"}
     base = replace(base, data_names=names, **{name: path.resolve() for name, path in given.items() if path is not None})
+    base = replace(base, teacher=tuple(path.resolve() for path in base.teacher))
     return base, base.out / (base.name or f"{base.arch}-{names[0]}{'-qat' if base.qat else ''}")
 
 

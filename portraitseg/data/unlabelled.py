@@ -40,6 +40,28 @@ class Predictions:
 
 
 @dataclass(frozen=True)
+class Panel:
+    """Several models' probs of each picture."""
+
+    predictions: tuple[Predictions, ...]
+    asked: tuple[tuple[int, ...], ...]
+    """The models that answer for each picture; of several the mean counts."""
+
+    def load(self, index: int, size: tuple[int, int]) -> UInt8:
+        """The prob (H,W), 0 to 255, at the picture's own size.
+
+        Raises:
+            InputError: a file is missing or broken.
+        """
+        probs = [self.predictions[number].load(index, size) for number in self.asked[index]]
+        return probs[0] if len(probs) == 1 else np.rint(np.mean(probs, axis=0)).astype(np.uint8)
+
+    def take(self, indices: Sequence[int]) -> "Panel":
+        """Those of some of the pictures."""
+        return Panel(tuple(each.take(indices) for each in self.predictions), tuple(self.asked[index] for index in indices))
+
+
+@dataclass(frozen=True)
 class Unlabelled:
     """Pictures of a folder; their masks are empty, for none is known."""
 
@@ -72,7 +94,7 @@ class Masked:
     """A source whose masks are a model's probs."""
 
     source: Source
-    probs: Predictions
+    probs: Predictions | Panel
 
     def __len__(self) -> int:
         return len(self.source)
@@ -117,10 +139,10 @@ class Taught:
     """A source with a teacher's prob of every picture; the masks of the first `labelled` samples are to be learned, the others' are not."""
 
     source: Source
-    teacher: Predictions
+    teacher: Predictions | Panel
     labelled: int
     digest: str
-    """Of the teacher."""
+    """Of the teacher, or teachers."""
 
     def __len__(self) -> int:
         return len(self.source)

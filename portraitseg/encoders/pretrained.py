@@ -107,7 +107,7 @@ def _match(layer: keras.layers.Layer, source: _Weights, *, first: bool) -> tuple
         if array is None and kind == "bias":
             array = np.zeros(weight.shape, np.float32)
         if first and kind == "kernel" and array is not None:
-            array = _with_prior(array, tuple(weight.shape))
+            array = with_prior(array, tuple(weight.shape))
         if array is None:
             problems.append(f"{key} is missing")
         elif array.shape != tuple(weight.shape):
@@ -117,8 +117,8 @@ def _match(layer: keras.layers.Layer, source: _Weights, *, first: bool) -> tuple
     return arrays, problems
 
 
-def _with_prior(kernel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The kernel (h,w,3,F) with a fourth input channel of zeros, where that makes it fit `shape`."""
+def with_prior(kernel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The kernel (h,w,3,F) with a fourth input channel of zeros, where that makes it fit `shape`: the net begins as the one without it."""
     if kernel.ndim == 4 and kernel.shape[2] == 3 and shape[2] == 4:
         return np.pad(kernel, ((0, 0), (0, 0), (0, 1), (0, 0)))
     return kernel

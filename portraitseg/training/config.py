@@ -22,8 +22,10 @@ from portraitseg.training.settings import (
     TrackingSettings,
 )
 
-PATHS = ("out", "data", "val", "backgrounds", "teacher", "teacher_cache", "unlabelled")
+PATHS = ("init", "out", "data", "val", "backgrounds", "teacher_cache", "unlabelled")
 """The settings that are paths."""
+LISTS = ("data_names", "qat")
+"""The settings that are lists of words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,8 @@ class TrainConfig(
         self.check_samples()
         if self.teacher and self.backgrounds:
             raise InputError("a teacher's answers are of the pictures as they are; leave out --teacher, or --composite and --negatives")
+        if self.init and self.pretrained:
+            raise InputError("--init gives the encoder its weights too; leave out --pretrained, or --init")
         if self.pretrained_range and not self.pretrained:
             raise InputError("--pretrained-range says how the weights of --pretrained were trained; give these too, or leave it out")
         self.check_qat()
@@ -98,7 +102,8 @@ class TrainConfig(
 
     def as_json(self) -> dict[str, Any]:
         """The settings as plain JSON values."""
-        return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+        plain = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+        return {**plain, "teacher": [str(path) for path in self.teacher]}
 
     @staticmethod
     def load(path: Path) -> "TrainConfig":
@@ -110,8 +115,8 @@ class TrainConfig(
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
             paths = {key: Path(raw[key]) for key in PATHS if raw.get(key) is not None}
-            start = None if raw.get("qat") is None else tuple(raw["qat"])
-            return replace(TrainConfig(**{**raw, **paths}), data_names=tuple(raw["data_names"]), qat=start)
+            lists = {key: tuple(raw[key]) for key in LISTS if raw.get(key) is not None}
+            return TrainConfig(**{**raw, **paths, **lists, "teacher": tuple(map(Path, raw["teacher"]))})
         except FileNotFoundError as error:
             raise InputError(f"no run to resume: {path} is missing; give the folder of a run, such as runs/NAME") from error
         except (OSError, ValueError, TypeError, KeyError) as error:

@@ -66,5 +66,13 @@ def settings_for(config: TrainConfig, path: Path) -> TrainConfig:
 
 def last_phase(config: TrainConfig, best: Path) -> TrainConfig:
     """The settings of the quantization-aware part of a run whose best checkpoint is `best`."""
-    plain: dict[str, Any] = {"epochs": None, "phases": "", "freeze_epochs": 0, "rounds": 1, "pretrained": None, "pretrained_range": None}
+    plain: dict[str, Any] = {
+        "epochs": None,
+        "phases": "",
+        "freeze_epochs": 0,
+        "rounds": 1,
+        "init": None,
+        "pretrained": None,
+        "pretrained_range": None,
+    }
     return replace(config, qat=(str(best),), **plain)

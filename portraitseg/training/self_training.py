@@ -1,13 +1,15 @@
 """The training set of each round: a teacher's probs for every picture, and the masks that the last round's net makes itself."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from portraitseg import image
 from portraitseg.data.sources import Dataset, Folder, Source
-from portraitseg.data.unlabelled import Joined, Masked, Taught, Unlabelled, find_pictures
+from portraitseg.data.unlabelled import Joined, Masked, Panel, Predictions, Taught, Unlabelled, find_pictures
 from portraitseg.errors import InputError
 from portraitseg.image import UInt8
 from portraitseg.training.config import TrainConfig
@@ -43,7 +45,7 @@ class Rounds:
         self.settings, self.dataset = settings, dataset
         self.cache = settings.teacher_cache or settings.out / "teacher-cache"
         self.report: list[str] = []
-        self.teacher = Teacher(settings.teacher, self.cache, input_range=settings.teacher_input_range) if settings.teacher else None
+        self.teachers = [Teacher(path, self.cache, input_range=settings.teacher_input_range) for path in settings.teacher]
         self.unlabelled: Unlabelled | None = None
         if settings.unlabelled:
             self.unlabelled, self.report = find_pictures(settings.unlabelled, _files(dataset.train) | _files(dataset.val))
@@ -61,8 +63,10 @@ class Rounds:
         if student and self.unlabelled:
             pseudo, rest, report = self._pseudo(self.unlabelled, student)
             labelled = Joined(labelled, pseudo)
-        train = labelled if self.teacher is None else _taught(labelled, rest, self.teacher)
-        return replace(self.dataset, train=train), report
+        if self.teachers:
+            labelled, more = taught(labelled, rest, self.teachers)
+            report += more
+        return replace(self.dataset, train=labelled), report
 
     def _pseudo(self, pictures: Unlabelled, student: Path) -> tuple[Source, Unlabelled, list[str]]:
         """The pictures with the student's own masks, the pictures of whose masks it is not sure, and the lines to print."""
@@ -76,12 +80,38 @@ class Rounds:
         return Masked(pictures.take(sure), probs.take(sure)), pictures.take(unsure), report
 
 
-def _taught(labelled: Source, rest: Unlabelled | None, teacher: Teacher) -> Taught:
-    """Every picture with the teacher's prob, which also stands in for the masks of the rest."""
-    probs = teacher.predict(Joined(labelled, rest) if rest else labelled)
+def taught(labelled: Source, rest: Unlabelled | None, teachers: Sequence[Teacher]) -> tuple[Taught, list[str]]:
+    """Every picture with its teacher's prob, which also stands in for the masks of the rest, and the lines to print.
+
+    Of several teachers the one whose prob has the largest soft IoU with the mask teaches a picture: each knows another kind of picture
+    best, and the masks tell which. Pictures without a mask get the mean of all.
+    """
+    whole = Joined(labelled, rest) if rest else labelled
+    probs: Predictions | Panel = (predictions := [teacher.predict(whole) for teacher in teachers])[0]
+    report: list[str] = []
     count = len(labelled)
-    source = Joined(labelled, Masked(rest, probs.take(range(count, count + len(rest))))) if rest else labelled
-    return Taught(source, probs, count, teacher.digest)
+    if len(teachers) > 1:
+        bar = tqdm(range(count), "choosing teachers", unit="picture", delay=1, dynamic_ncols=True)
+        nearest = [_nearest(labelled, index, predictions) for index in bar]
+        everyone = tuple(range(len(teachers)))
+        probs = Panel(tuple(predictions), (*((number,) for number in nearest), *[everyone] * (len(whole) - count)))
+        report = [f"{teacher.path} teaches {nearest.count(number)} of {count} pictures" for number, teacher in enumerate(teachers)]
+    source = Joined(labelled, Masked(rest, probs.take(range(count, len(whole))))) if rest else labelled
+    return Taught(source, probs, count, "+".join(teacher.digest for teacher in teachers)), report
+
+
+def _nearest(source: Source, index: int, predictions: Sequence[Predictions]) -> int:
+    """Number of the teacher whose prob comes nearest to the mask; 0 for a picture that cannot be read, which training replaces."""
+    try:
+        _, mask = source.load(index)
+        return int(np.argmax([_soft_iou(each.load(index, mask.shape), mask) for each in predictions]))
+    except InputError:
+        return 0
+
+
+def _soft_iou(prob: UInt8, mask: UInt8) -> float:
+    """Σmin / Σmax, in [0,1]; of two empty ones 1."""
+    return float((np.minimum(prob, mask).sum(dtype=np.int64) + 1) / (np.maximum(prob, mask).sum(dtype=np.int64) + 1))
 
 
 def _confidence(path: Path) -> float:

@@ -17,7 +17,7 @@ from portraitseg.data.sources import Source
 from portraitseg.data.unlabelled import Predictions
 from portraitseg.errors import InputError
 from portraitseg.image import UInt8
-from portraitseg.runtime import foreign_card, open_artifact
+from portraitseg.runtime import foreign_card, has_card, open_artifact
 
 THREADS = 3
 """Pictures in work at once: one in the net, the others being read and hashed."""
@@ -39,7 +39,7 @@ class Teacher:
         """
         keras.mixed_precision.set_global_policy("float32")  # a round before may have set another; a prediction must not depend on that
         try:
-            card = foreign_card(path, input_range=input_range) if input_range else None
+            card = foreign_card(path, input_range=input_range) if input_range and not has_card(path) else None
             self.runtime = open_artifact(path, card=card, threads=os.cpu_count() or 2)  # a checkpoint's hold for the training too
         except InputError as error:
             text = str(error).replace("--input-range", "--teacher-input-range")

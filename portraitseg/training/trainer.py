@@ -21,6 +21,7 @@ from portraitseg.card import Card, InputSpec
 from portraitseg.data import pipeline
 from portraitseg.data.augment import AugmentConfig
 from portraitseg.data.composite import Composer
+from portraitseg.data.pairs import listed
 from portraitseg.data.sources import Dataset, Source
 from portraitseg.data.unlabelled import Taught
 from portraitseg.encoders import pretrained
@@ -148,6 +149,9 @@ class Trainer:
         card = archs.new_card(config.arch, **shape, **config.options)
         with self.devices.scope():
             model = archs.build(card)
+        if config.init and not resume:
+            others = checkpoint.start_from(model, config.init)
+            tqdm.write(f"starts from {config.init}" + (f", but for {listed(others)}" if others else ""))
         if config.pretrained and not resume:
             ranges = {"trained": _trained_input(config.pretrained, config.pretrained_range), "fed": card.input}
             pretrained.load_pretrained(model, config.pretrained, encoder=archs.encoder_of(card), wm=card.wm, **ranges)

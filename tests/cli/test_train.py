@@ -118,6 +118,8 @@ def test_stopped_and_resumed(data, capsys, monkeypatch):
         (["--data", "nowhere"], "nowhere"),
         (["--decoder", "deconv"], "tiny has no decoder"),
         (["--pretrained", "nowhere.h5"], "no pretrained weights nowhere.h5"),
+        (["--init", "nowhere.h5"], "no checkpoint"),
+        (["--init", "nowhere.h5", "--pretrained", "imagenet"], "--init gives the encoder its weights too"),
         (["--resume", "runs/none"], "leave out --arch, --batch"),
     ],
 )

@@ -335,7 +335,7 @@ def stop_at(trainer: Trainer, *, epoch: int, step: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("changes", [{"distill_boundary": 4.0}, {"precision": "mixed_float16"}])
 def test_interrupted_with_a_teacher_and_resumed_equals_uninterrupted(tmp_path, net, pictures, dataset, changes):
-    settings = config(tmp_path, teacher=net, unlabelled=pictures, epochs=2, **changes)
+    settings = config(tmp_path, teacher=(net,), unlabelled=pictures, epochs=2, **changes)
 
     def taught():
         return Rounds(settings, dataset).dataset_of(None)[0]
@@ -356,7 +356,7 @@ def test_interrupted_with_a_teacher_and_resumed_equals_uninterrupted(tmp_path, n
 def test_the_student_comes_nearer_to_its_teacher(tmp_path, net, pictures, dataset):
     """Without any mask of its own: learned from the unlabelled pictures alone."""
     nothing = dataclasses.replace(dataset, train=Unlabelled(pictures, 30 * tuple(sorted(pictures.glob("*.png")))))
-    settings = config(tmp_path, teacher=net, epochs=1, augment="none", loss="bce=0.001", distill_weight=5.0, schedule="constant")
+    settings = config(tmp_path, teacher=(net,), epochs=1, augment="none", loss="bce=0.001", distill_weight=5.0, schedule="constant")
     trainer = Trainer(settings, Rounds(settings, nothing).dataset_of(None)[0], tmp_path / "run")
     picture, teacher = Discs(1, seed=9).load(0)[0], open_artifact(net)
 
@@ -367,6 +367,26 @@ def test_the_student_comes_nearer_to_its_teacher(tmp_path, net, pictures, datase
     before = distance()
     trainer.fit()
     assert distance() < 0.5 * before
+
+
+def test_of_several_teachers_the_nearest_to_the_mask_teaches_and_all_where_there_is_none(tmp_path, pictures, dataset):
+    knows, opposite = sure_of_discs(tmp_path / "knows.h5"), sure_of_discs(tmp_path / "opposite.h5")
+    model, card = checkpoint.load(opposite)
+    model.get_layer("head_a").set_weights([np.full((1, 1, 3, 1), -10.0)])
+    checkpoint.save(model, card, opposite)
+    settings = config(tmp_path, teacher=(opposite, knows), unlabelled=pictures)
+    taught, report = Rounds(settings, dataset).dataset_of(None)
+    assert [line.split(" teaches ")[1] for line in report] == ["0 of 16 pictures", "16 of 16 pictures"]
+    good, bad = open_artifact(knows), open_artifact(opposite)
+    for index in range(16):
+        picture, mask = taught.train.load(index)
+        prob = taught.train.teacher.load(index, mask.shape) / 255
+        assert np.abs(prob - predict(good, picture)).max() <= 1 / 255
+        assert np.minimum(prob, mask / 255).sum() > 0.8 * np.maximum(prob, mask / 255).sum()
+    picture, mask = taught.train.load(20)
+    mean = (predict(good, picture) + predict(bad, picture)) / 2
+    assert np.abs(taught.train.teacher.load(20, mask.shape) / 255 - mean).max() <= 1.01 / 255
+    assert np.array_equal(mask, taught.train.teacher.load(20, mask.shape))
 
 
 def test_confidence_by_hand():
@@ -399,7 +419,7 @@ def test_a_round_adds_the_pictures_that_the_net_is_sure_of(tmp_path, pictures, d
 
 
 def test_with_a_teacher_too_the_unsure_pictures_stay_and_have_no_mask(tmp_path, net, pictures, dataset):
-    settings = config(tmp_path, teacher=net, unlabelled=pictures, rounds=2, confidence=0.6)
+    settings = config(tmp_path, teacher=(net,), unlabelled=pictures, rounds=2, confidence=0.6)
     rounds = Rounds(settings, dataset)
     first, (second, _) = rounds.dataset_of(None)[0].train, rounds.dataset_of(sure_of_discs(tmp_path / "best.h5"))
     assert (len(first), first.labelled) == (24, 16)
@@ -427,8 +447,8 @@ def sure_of_discs(path: Path) -> Path:
         ({"rounds": 2}, "--rounds 2 needs pictures .* --unlabelled DIR"),
         ({"rounds": 0}, "rounds must be at least 1"),
         ({"confidence": 1.5}, "confidence in"),
-        ({"teacher": Path("x"), "distill_weight": 0.0}, "must be above 0"),
-        ({"teacher": Path("x"), "distill_temperature": -1.0}, "must be above 0"),
+        ({"teacher": (Path("x"),), "distill_weight": 0.0}, "must be above 0"),
+        ({"teacher": (Path("x"),), "distill_temperature": -1.0}, "must be above 0"),
         ({"distill_boundary": 2.0}, "--distill-boundary concerns a teacher; give --teacher"),
     ],
 )
@@ -438,6 +458,6 @@ def test_settings_that_make_no_sense_together(changes, message):
 
 
 def test_settings_survive_their_file(tmp_path):
-    settings = config(tmp_path, teacher=Path("a.h5"), unlabelled=Path("b"), teacher_cache=Path("c"))
+    settings = config(tmp_path, teacher=(Path("a.h5"),), unlabelled=Path("b"), teacher_cache=Path("c"))
     settings.save(tmp_path / "config.json")
     assert TrainConfig.load(tmp_path / "config.json") == settings

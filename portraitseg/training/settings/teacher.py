@@ -11,10 +11,11 @@ from portraitseg.errors import InputError
 class TeacherSettings:
     """Distillation and self-training."""
 
-    teacher: Path | None = None
-    """A model to imitate beside the masks: a checkpoint (.h5) or an artifact (.tflite). It predicts each picture once, before training."""
+    teacher: tuple[Path, ...] = ()
+    """A model to imitate beside the masks: a checkpoint (.h5) or an artifact (.tflite). It predicts each picture once, before training.
+    Of several, a picture is taught by the one that comes nearest to its mask, a picture without a mask by the mean of all."""
     teacher_input_range: Literal["0..1", "-1..1", "0..255", "imagenet"] | None = None
-    """For a teacher of another project, a .tflite without a card: what the bytes 0 to 255 are scaled to."""
+    """For teachers of another project, .tflite files without a card: what the bytes 0 to 255 are scaled to."""
     teacher_cache: Path | None = None
     """Folder of the predictions, which later runs use again (default: OUT/teacher-cache)."""
     unlabelled: Path | None = None
