@@ -81,6 +81,8 @@ class Config:
     """The prob at which a pixel is half the person's."""
     feather: float = 0.8
     """Width of the ramp between background and person, in prob; 0 cuts hard."""
+    soften: float = 0
+    """Blur the mask: standard deviation in pixels of the frame, up to 50; 0: as sharp as it is."""
     smoothing: Literal["none", "ema", "one-euro", "hysteresis", "flow"] = "ema"
     """How masks are steadied over time: see docs/steady.md."""
     smoothing_strength: float = 0.5

@@ -188,6 +188,7 @@ def _look(config: "Config") -> Look:
     return Look(
         threshold=config.threshold,
         feather=config.feather,
+        soften=config.soften,
         smoothing=config.smoothing_strength,
         skip=config.skip,
         smooth_step=config.smooth_step,

@@ -53,6 +53,11 @@ def levels(threshold: float = 0.5, feather: float = 0.8, *, smooth: bool = True)
     return table
 
 
+def soften(alpha: UInt8, sigma: float) -> UInt8:
+    """Blur an alpha (H,W) by a Gaussian, standard deviation `sigma` in pixels, 0 for none; at the picture's border it goes on as it is."""
+    return np.asarray(cv2.GaussianBlur(alpha, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.uint8) if sigma else alpha
+
+
 class Compositor:
     """Puts people before backgrounds, frame after frame, in memory that it keeps."""
 

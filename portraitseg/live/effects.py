@@ -12,7 +12,7 @@ from portraitseg.compose.backdrops import SECONDS, Backdrop, open_backdrop
 from portraitseg.compose.bokeh import blur, lens
 from portraitseg.compose.colour_transfer import ColourTransfer
 from portraitseg.compose.components import fill_holes, largest_component
-from portraitseg.compose.compositor import Compositor, enlarge, levels
+from portraitseg.compose.compositor import Compositor, enlarge, levels, soften
 from portraitseg.compose.foreground import Decontaminator
 from portraitseg.compose.refine import Refiner
 from portraitseg.compose.seamless import SeamlessClone
@@ -101,7 +101,7 @@ class Effects:
         prob = largest_component(prob) if self._largest else prob
         prob = fill_holes(prob) if self._holes else prob
         large = enlarge(prob, image.shape[:2]) if self._refine is None else self._refine(image, prob)
-        return np.asarray(cv2.LUT(large, levels(self.look.threshold, self.look.feather, smooth=self.look.smooth_step)), np.uint8)
+        return soften(cv2.LUT(large, levels(self.look.threshold, self.look.feather, smooth=self.look.smooth_step)), self.look.soften)
 
     def close(self) -> None:
         """Free the backgrounds' files."""

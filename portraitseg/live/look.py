@@ -16,6 +16,8 @@ class Look:
     """The prob at which a pixel is half the person's, in (0,1)."""
     feather: float = 0.8
     """Width of the ramp from background to person, in prob; 0 cuts hard."""
+    soften: float = 0
+    """Standard deviation in pixels of the frame of a blur of the mask, 0 to 50; 0: none."""
     smoothing: float = 0.5
     """Strength of the smoothing in time, in [0,1]."""
     skip: int = 0
@@ -43,7 +45,8 @@ class Look:
         Raises:
             InputError: a number is.
         """
-        ends = {"threshold": (0.01, 0.99), "feather": (0, 1), "smoothing": (0, 1), "skip": (0, math.inf), "background": (0, math.inf)}
+        ends = {"threshold": (0.01, 0.99), "feather": (0, 1), "soften": (0, 50), "smoothing": (0, 1)}
+        ends |= {"skip": (0, math.inf), "background": (0, math.inf)}
         for name, (low, high) in ends.items():
             if not low <= (value := getattr(self, name)) <= high:
                 raise InputError(f"{name.replace('_', '-')} must be from {low} to {high}, got {value}")

@@ -93,7 +93,9 @@ def test_there_is_a_slider_for_backgrounds_only_if_there_is_a_choice():
     assert sliders(3)[0].place(Look(background=4)) == 1  # counted round
 
 
-@pytest.mark.parametrize("wrong", [{"threshold": 0}, {"feather": 1.1}, {"smoothing": -0.1}, {"skip": -1}, {"threshold": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong", [{"threshold": 0}, {"feather": 1.1}, {"soften": 51}, {"smoothing": -0.1}, {"skip": -1}, {"threshold": float("nan")}]
+)
 def test_a_number_out_of_range_is_refused(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         Look(**wrong)

@@ -1,3 +1,5 @@
+import math
+
 import cv2
 import numpy as np
 import pytest
@@ -39,6 +41,15 @@ def test_threshold_and_feather_move_and_narrow_the_edge():
     look.smooth_step = False
     straight = Effects(["blue"], look=look, edges=False).alpha(frame().image, ramp)[0] / 255
     assert np.abs(straight - place).max() < 0.01
+
+
+def test_a_softened_mask_is_the_edge_blurred_by_a_gaussian():
+    look = Look(soften=4)
+    alpha = Effects(["blue"], look=look, edges=False).alpha(frame().image, left_half(72, 128))
+    wanted = [(1 - math.erf((x + 0.5 - 64) / (4 * math.sqrt(2)))) / 2 for x in range(128)]
+    assert np.abs(alpha / 255 - wanted).max() < 0.01
+    out = Effects(["blue"], look=look, edges=False)(frame(), left_half(72, 128))
+    assert np.abs(out[36, :, 0] / 255 - wanted).max() < 0.01 and np.abs(out[36, :, 2] / 255 - 1 + np.array(wanted)).max() < 0.01
 
 
 def test_backgrounds_are_taken_in_turn():
