@@ -57,13 +57,15 @@ def test_false_pixels_are_counted_by_their_distance_from_the_true_edge(source) -
 def test_no_error_and_no_person(source) -> None:
     row = errors.compare(source, 0, [Net(half(20))])
     assert row.near.tolist() == [0, 0, 0, 0]
-    assert "0.00% of the pixels false" in "\n".join(errors_figures.summary(1, row.counts, row.near))
+    lines = list(errors_figures.summary(1, row.counts, row.near))
+    assert lines[1] == "of these, taken for a person: 0%, missed: 0%"
+    assert lines[2] == "within 2, 5, 10, 20 px of the true edge: 0%, 0%, 0%, 0%"
     assert errors_figures.distance(np.zeros((4, 4), np.uint8)).min() > 20  # there is no edge: nothing is near it
 
 
 def test_a_group_costs_what_the_set_would_gain_without_its_errors() -> None:
-    counts = {"one": np.array([40, 10, 10, 40]), "two": np.array([50, 0, 20, 30])}
-    wrong, right = 50 * (90 / 130 + 70 / 110), 50 * (100 / 120 + 80 / 100)  # of both; with "one" as [50, 0, 0, 50]
+    counts = {"one": np.array([40, 4, 16, 40]), "two": np.array([50, 0, 20, 30])}
+    wrong, right = 50 * (90 / 130 + 70 / 110), 50 * (106 / 126 + 74 / 94)  # of both; with "one" as [56, 0, 0, 44]
     line = "first: 1 pictures, mIoU 66.67, 50.0% of the false pixels, costs"
     assert list(errors_figures.costs(counts, {"first": {"one", "elsewhere"}})) == [f"{line} {right - wrong:.2f} points"]
 
