@@ -15,8 +15,8 @@ import tyro
 from tqdm import tqdm
 
 from portraitseg import image as pictures
-from portraitseg.benchmark import device_name
 from portraitseg.compose.blend import blend, cover
+from portraitseg.device import device_name
 from portraitseg.files import atomic
 from portraitseg.image import Float32, UInt8, from_prob
 from portraitseg.live.background_subtraction import SUBTRACTORS, subtractor

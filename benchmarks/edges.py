@@ -22,7 +22,6 @@ from edges_peers import close_f, grey_guided, joint_bilateral, plain, ximgproc
 from tqdm import tqdm
 
 from portraitseg import sheet
-from portraitseg.benchmark import device_name
 from portraitseg.compose import blend
 from portraitseg.compose.components import fill_holes, largest_component
 from portraitseg.compose.compositor import Compositor, enlarge, levels
@@ -30,6 +29,7 @@ from portraitseg.compose.foreground import Decontaminator
 from portraitseg.compose.refine import Refiner
 from portraitseg.data.sources import Source, find_source
 from portraitseg.data.synthetic import Synthetic
+from portraitseg.device import device_name
 from portraitseg.files import atomic
 from portraitseg.image import Float32, UInt8, write
 from portraitseg.metrics import Meter

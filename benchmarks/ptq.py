@@ -15,9 +15,10 @@ from typing import Annotated, Any
 import tyro
 from tqdm import tqdm
 
-from portraitseg.benchmark import Row, Settings, accuracy, device_name, measure
+from portraitseg.benchmark import Row, Settings, accuracy, measure
 from portraitseg.card import Card, card_path
 from portraitseg.data.sources import Dataset, open_data
+from portraitseg.device import device_name
 from portraitseg.files import atomic
 from portraitseg.optional import require
 from portraitseg.quantization.calibration import CalibrationSet, draw

@@ -21,7 +21,7 @@ from background_subtraction import FPS, clips
 from tqdm import tqdm
 
 from portraitseg import image as pictures
-from portraitseg.benchmark import device_name
+from portraitseg.device import device_name
 from portraitseg.files import atomic
 from portraitseg.image import Float32, UInt8, from_prob
 from portraitseg.live.smoothing import SMOOTHERS, smoother

@@ -11,7 +11,6 @@ import importlib
 import importlib.metadata
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -26,6 +25,7 @@ import numpy as np
 from portraitseg import image as pictures
 from portraitseg.card import Card
 from portraitseg.data.sources import Source
+from portraitseg.device import device_name
 from portraitseg.errors import InputError
 from portraitseg.export import tflite_report
 from portraitseg.metrics import Meter
@@ -86,6 +86,10 @@ class Settings:
         if min(self.threads, self.runs) < 1 or self.warmups < 0:
             came = f"threads {self.threads}, runs {self.runs}, warmups {self.warmups}"
             raise InputError(f"threads and runs must be at least 1 and warmups at least 0, got {came}")
+
+
+Candidate = tuple[Path, Settings]
+"""An artifact, and how it is measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,11 +159,15 @@ def measure(models: Sequence[Path], settings: Settings, progress: Any = iter) ->
         settings: how to measure.
         progress: wraps the list of processes to start, e.g. tqdm.
     """
-    plan = list(_plan(models, settings.runs))
-    samples: dict[Path, list[Sample]] = {path: [] for path in models}
-    for path, runs in progress(plan):
-        samples[path].append(_measure_apart(path, settings, runs))
-    return [_row(path, settings, samples[path]) for path in models]
+    return measure_each([(path, settings) for path in models], settings.runs, progress)
+
+
+def measure_each(candidates: Sequence[Candidate], runs: int, progress: Any = iter) -> list[Row]:
+    """As `measure`, each artifact with settings of its own, but for the number of runs."""
+    samples: dict[Candidate, list[Sample]] = {candidate: [] for candidate in candidates}
+    for (path, settings), share in progress(list(_plan(candidates, runs))):
+        samples[path, settings].append(_measure_apart(path, settings, share))
+    return [_row(path, settings, samples[path, settings]) for path, settings in candidates]
 
 
 def accuracy(models: Sequence[Path], source: Source, settings: Settings, progress: Any = iter) -> list[dict[str, float]]:
@@ -183,16 +191,6 @@ def accuracy(models: Sequence[Path], source: Source, settings: Settings, progres
     return [meter.summary() for meter in meters]
 
 
-def device_name() -> str:
-    """The processor's name (Linux: /proc/cpuinfo, where boards with ARM name themselves "Model")."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    found = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    return found.get("model name") or found.get("Model") or platform.processor() or platform.machine()
-
-
 def peak_mb() -> float:
     """Largest resident memory of this process so far, in MB.
 
@@ -207,13 +205,13 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MB  # macOS counts bytes
 
 
-def _plan(models: Sequence[Path], runs: int) -> Iterator[tuple[Path, int]]:
+def _plan(candidates: Sequence[Any], runs: int) -> Iterator[tuple[Any, int]]:
     """(artifact, runs) in the order of measurement: rounds over all artifacts, every second one backwards."""
     rounds = min(ROUNDS, runs)
     for number in range(rounds):
         share = runs // rounds + (number < runs % rounds)
-        for path in models if number % 2 == 0 else reversed(models):
-            yield path, share
+        for candidate in candidates if number % 2 == 0 else reversed(candidates):
+            yield candidate, share
 
 
 def _measure_apart(path: Path, settings: Settings, runs: int) -> Sample:

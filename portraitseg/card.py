@@ -17,9 +17,13 @@ QUANTS = ("fp32", "fp16", "dynamic", "int8", "int16x8")
 EMBEDDED = "portraitseg_card"
 """Under this name an artifact's own metadata holds its card too, but for `sha256`, which is of the whole file."""
 MAX_BYTES = 2**20
-"""Of a card; those that we write have two thousand."""
+"""Of a card; those that we write have two thousand, ten thousand where `measured` is filled."""
 FEEDING = ("arch", "wm", "size", "input", "options", "channels", "classes", "fit", "output", "quant", "layout", "io")
 """What two cards of one artifact have to agree on: what the net is, and how it is fed and read."""
+
+MAPPINGS = ("options", "metrics", "training", "calibration", "made", "measured")
+TEXTS = ("arch", "fit", "output", "quant", "io", "licence", "use", "limits", "sha256", "version")
+"""The fields that are mappings, and those that are text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +77,15 @@ class Card:
     """The settings of the run, in a checkpoint's card with the folder of its data as "data" and "val"."""
     calibration: Mapping[str, Any] = field(default_factory=dict)
     """How the ranges of an int8 artifact were found."""
+    made: Mapping[str, Any] = field(default_factory=dict)
+    """How the weights came to be: "commands" that make them again, one after the other, "hours" of all of them and the last one's
+    "hardware". Of paths the last part alone; a teacher's own making is in its own card."""
+    measured: Mapping[str, Any] = field(default_factory=dict)
+    """What `portraitseg benchmark --publish` found out about the artifact, see `publish.measured.Measured`."""
+    use: str = ""
+    """What the model is for."""
+    limits: str = ""
+    """What it cannot do."""
     sha256: str = ""
     """Of an artifact's file, in hexadecimal digits; a file that was damaged on its way is refused."""
     version: str = __version__
@@ -171,8 +184,10 @@ def _checked(card: Card) -> Card:
         "channels": card.channels in (3, 4),
         "classes": card.classes in (1, 2),
         "layout": card.layout in ("nhwc", "nchw"),
-        **{name: isinstance(getattr(card, name), Mapping) for name in ("options", "metrics", "training", "calibration")},
-        **{name: isinstance(getattr(card, name), str) for name in ("arch", "fit", "output", "quant", "io", "licence", "sha256", "version")},
+        **{
+            name: isinstance(getattr(card, name), Mapping) for name in ("options", "metrics", "training", "calibration", "made", "measured")
+        },
+        **{name: isinstance(getattr(card, name), str) for name in TEXTS},
     }
     for name, good in fine.items():
         if not good:

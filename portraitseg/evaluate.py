@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from portraitseg import sheet
@@ -34,6 +35,8 @@ class Evaluation:
     """Where in the source the row's picture stands."""
     skipped: list[str]
     """Why a picture could not be read; it counts nowhere."""
+    counts: list[NDArray[np.int64]] = field(default_factory=list)
+    """Of each row's pixels, as `metrics.confusion` gives them; none without an IoU among the metrics."""
     probs: dict[int, Float32] = field(default_factory=dict)
     """Number of a row -> prob (H,W), for as many of the worst as `evaluate` was to keep."""
 
@@ -73,7 +76,7 @@ def evaluate(runtime: Runtime, source: Source, *, metrics: str | Iterable[str] =
         probs = {number: probs[number] for number in worst(meter.rows, meter.metrics[0], keep, among=probs)}
         indices.append(index)
     summary = meter.summary() | _means(meter.rows)
-    return Evaluation(summary=summary, rows=meter.rows, indices=indices, skipped=skipped, probs=probs)
+    return Evaluation(summary=summary, rows=meter.rows, indices=indices, skipped=skipped, counts=meter.counts, probs=probs)
 
 
 def flicker_alone(runtime: Runtime, frames: Frames) -> Evaluation:

@@ -23,6 +23,7 @@ from portraitseg.cli import benchmark as command
 from portraitseg.cli import main
 from portraitseg.cli.defaults import MODEL
 from portraitseg.errors import InputError
+from portraitseg.publish.labels import label
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +144,7 @@ def test_names_in_the_plot_do_not_overlap(tmp_path: Path) -> None:
     axes = figure.add_subplot()
     points = [(1.0 + 0.001 * i, 1.0) for i in range(8)] + [(2.0, 2.0)]
     axes.scatter(*zip(*points, strict=True))
-    command._label(figure, axes, points, [f"a-rather-long-name-{i}" for i in range(9)])
+    label(figure, axes, points, [f"a-rather-long-name-{i}" for i in range(9)])
     boxes = [text.get_window_extent() for text in axes.texts if text.get_text()]  # the lines are texts too
     assert len(boxes) == 9
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])

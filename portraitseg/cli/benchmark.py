@@ -3,6 +3,8 @@
 Prints a table and writes benchmark.csv and benchmark.png (accuracy against latency; without --data, size against latency). ΔIoU is a
 model's IoU less that of the first, in points: the same net in several formats can be compared. Latencies depend on the machine and on
 what else it does: compare rows of one run.
+
+With --publish FOLDER it is the folder's artifacts, whose cards and README then tell what was measured.
 """
 
 import csv
@@ -10,16 +12,18 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 from tqdm import tqdm
 
 from portraitseg import benchmark
 from portraitseg.benchmark import Row, Settings
+from portraitseg.cli import benchmark_publish
 from portraitseg.data.sources import find_source
 from portraitseg.files import atomic, refuse_existing
 from portraitseg.optional import require
+from portraitseg.publish.labels import label
 
 HEADS = {
     "model": "model",
@@ -52,10 +56,20 @@ class Config(Settings):
     """Folder for the results."""
     force: bool = False
     """Overwrite existing results."""
+    publish: Path | None = None
+    """A folder of artifacts with their cards: measure them on --data, write what was found into the cards, and make the tables and plots of
+    the folder's README from the cards; without --data, make these anew from what the cards say."""
+    subsets: Path | None = None
+    """With --publish: CSV with the columns picture and subset, to give the accuracy by subset too."""
+    beside: tuple[str, ...] = ()
+    """With --publish: files of other projects to measure in the same run, each FILE=RANGE with the range that 0 to 255 is scaled to."""
 
 
 def run(config: Config) -> int:
     """Measure, print, write."""
+    benchmark_publish.check(config)
+    if config.publish is not None:
+        return benchmark_publish.run(config, config.publish)
     table, plot = config.out / "benchmark.csv", config.out / "benchmark.png"
     for path in (table, plot):
         refuse_existing(path, force=config.force)
@@ -127,33 +141,6 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     axes.set_xlabel(f"latency, median of {rows[0].runs} runs, {rows[0].threads} threads (ms)")
     axes.set_ylabel("mIoU (%)" if scored else "file size (MB)")
     axes.set_title(rows[0].device)
-    _label(figure, axes, points, [row.model.removesuffix(".tflite") for row in rows])
+    label(figure, axes, points, [row.model.removesuffix(".tflite") for row in rows])
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=120)
-
-
-def _label(figure: Any, axes: Any, points: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
-    """Name each point, with a line to it, at the nearest place where the name covers no other name and no point."""
-    figure.draw_without_rendering()
-    taken = [axes.transData.transform(point) for point in points]
-    style = {"textcoords": "offset points", "va": "center", "fontsize": 8}
-    boxes: list[Any] = []
-    for point, name in zip(points, names, strict=True):
-        for dx, dy, side in _places():
-            note = axes.annotate(name, point, (dx, dy), ha=side, **style)
-            box = note.get_window_extent().padded(2)
-            inside = figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
-            if inside and not any(box.overlaps(other) for other in boxes) and not any(box.contains(*place) for place in taken):
-                break
-            note.remove()
-        else:  # no room anywhere: better over another name than missing
-            note, dy = axes.annotate(name, point, (8, 0), **style), 0
-        boxes.append(note.get_window_extent().padded(2))
-        if dy:
-            axes.annotate("", point, (dx, dy), arrowprops={"arrowstyle": "-", "alpha": 0.3}, **style)
-
-
-def _places() -> list[tuple[int, int, str]]:
-    """Offsets in points and alignments to try, the nearest first."""
-    heights = [0, *(sign * step for step in range(12, 200, 12) for sign in (1, -1))]
-    return [(sign * 8, height, side) for height in heights for sign, side in ((1, "left"), (-1, "right"))]

@@ -20,10 +20,10 @@ import tyro
 from tqdm import tqdm
 
 from portraitseg import image as pictures
-from portraitseg.benchmark import device_name
 from portraitseg.cli.defaults import MODEL
 from portraitseg.cli.live_session import parse_size
 from portraitseg.cli.test import SAMPLE
+from portraitseg.device import device_name
 from portraitseg.errors import InputError
 from portraitseg.export.mediapipe import with_metadata
 from portraitseg.image import Array

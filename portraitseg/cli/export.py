@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from portraitseg import parts
 from portraitseg.card import Card, card_path
 from portraitseg.cli.export_config import Config
+from portraitseg.command_line import command_line, without_folder
 from portraitseg.errors import InputError
 from portraitseg.export.formats import FORMATS, WRITERS, write
 from portraitseg.files import refuse_existing
@@ -83,8 +84,7 @@ def _run_learned(config: Config, model: "keras.Model", trained: Card, path: Path
         )
     with _workspace(path.parent) as folder:
         dataset, file = _open(config, trained), folder / path.name
-        training = {key: _without_folder(value) for key, value in trained.training.items()}
-        card = replace(trained, quant="int8", output="prob", io=config.io_type.replace("float", "float32"), training=training)
+        card = replace(_told(config, trained), quant="int8", output="prob", io=config.io_type.replace("float", "float32"))
         content = qat.convert(model, trained, io=config.io_type)
         _examine(content, card)
         file.write_bytes(content)
@@ -192,8 +192,7 @@ def _artifact_card(config: Config, card: Card, calibration: "CalibrationSet | No
     """The card as it ships: without the machine's paths, with what the file was made from."""
     io = config.io_type.replace("float", "float32")
     made = {"data": _data_name(config, card), "pictures": len(calibration), "seed": config.seed, "method": "minmax"} if calibration else {}
-    training = {key: _without_folder(value) for key, value in card.training.items()}
-    return replace(card, quant=config.quant, layout=config.layout, io=io, training=training, calibration=made)
+    return replace(_told(config, card), quant=config.quant, layout=config.layout, io=io, calibration=made)
 
 
 def _made(config: Config, attempt: "Callable[[Recipe | None, Path], Parity]", card: Card, file: Path) -> "tuple[dict[str, Any], Parity]":
@@ -218,10 +217,14 @@ def _data_name(config: Config, card: Card) -> str:
     return "synthetic" if data is None else data.resolve().name
 
 
-def _without_folder(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_without_folder(item) for item in value]
-    return Path(value).name if isinstance(value, str) and ("/" in value or "\\" in value) else value
+def _told(config: Config, card: Card) -> Card:
+    """The card with what it tells of the training, but for the machine's paths, and with the command of the export behind the others."""
+    training = {key: value if key in ("data_names", "licence") else without_folder(value) for key, value in card.training.items()}
+    if not card.made:
+        return replace(card, training=training)
+    words, plain = f"python export.py {config.checkpoint.name}", Config(checkpoint=config.checkpoint)
+    line = command_line(words, config, plain, without=("checkpoint", "out", "force"))
+    return replace(card, training=training, made={**card.made, "commands": [*card.made.get("commands", ()), line]})
 
 
 def _for_target(config: Config, content: bytes) -> bytes:

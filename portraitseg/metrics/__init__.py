@@ -5,12 +5,13 @@ pictures without a person have an IoU of 100, two without an edge (all person, a
 them has a person (an edge), the score is 0.
 """
 
+from portraitseg.metrics.bootstrap import interval
 from portraitseg.metrics.boundary import boundary_f, boundary_iou
 from portraitseg.metrics.f_beta import curves, max_f
 from portraitseg.metrics.matting import connectivity_error, gradient_error, mse, sad
 from portraitseg.metrics.meter import Meter
 from portraitseg.metrics.picture import Picture
-from portraitseg.metrics.region import confusion, iou, mae
+from portraitseg.metrics.region import confusion, iou, ious, mae
 from portraitseg.metrics.s_measure import s_measure
 from portraitseg.metrics.table import BASIC, METRICS, STILL, VIDEO, Metric, select
 from portraitseg.metrics.video import Steadiness, dtssd, flicker
@@ -33,7 +34,9 @@ __all__ = [
     "dtssd",
     "flicker",
     "gradient_error",
+    "interval",
     "iou",
+    "ious",
     "mae",
     "max_f",
     "mse",

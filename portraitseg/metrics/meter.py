@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from portraitseg.errors import InputError
 from portraitseg.metrics.f_beta import curves, max_f
@@ -27,7 +28,8 @@ class Meter:
         """
         self.rows: list[dict[str, Any]] = []
         self.metrics = tuple(name for name in select(metrics) if boundary or name != "boundary_f")
-        self._counts = np.zeros(4, np.int64)
+        self.counts: list[NDArray[np.int64]] = []
+        """Of each picture's pixels, as `confusion` gives them; none without an IoU among the metrics."""
         self._curves = np.zeros((2, 256))
 
     def add(self, name: str, prob: Float32, mask: UInt8) -> dict[str, Any]:
@@ -62,7 +64,10 @@ class Meter:
         """
         if not self.rows:
             raise InputError("there is no picture to score; give a folder that holds at least one pair of picture and mask")
-        pooled = {**_ious(self._counts), "max_f": 100 * max_f(self._curves / len(self.rows))}
+        pooled = {
+            **_ious(sum(self.counts, start=np.zeros(4, np.int64))),
+            "max_f": 100 * max_f(self._curves / len(self.rows)),
+        }
         return {key: pooled[key] if key in pooled else float(np.mean([row[key] for row in self.rows])) for key in self.metrics}
 
     def _pool(self, picture: Picture) -> dict[str, float]:
@@ -70,7 +75,7 @@ class Meter:
         scores = {}
         if {"iou", "miou"} & set(self.metrics):
             counts = confusion(picture.found, picture.truth)
-            self._counts += counts
+            self.counts.append(counts)
             scores = _ious(counts)
         if "max_f" in self.metrics:
             pair = curves(picture.prob, picture.truth)

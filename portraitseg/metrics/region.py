@@ -20,6 +20,15 @@ def iou(counts: NDArray[np.int64]) -> tuple[float, float]:
     return ratio(hit, extra + missed), ratio(rest, extra + missed)
 
 
+def ious(counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The same of many at once: counts (...,4) -> two of (...)."""
+    hit, extra, missed, rest = np.moveaxis(counts, -1, 0)
+    person, background = (
+        np.divide(right, right + extra + missed, where=right + extra + missed > 0, out=np.ones(right.shape)) for right in (hit, rest)
+    )
+    return person, background
+
+
 def mae(prob: Float32, mask: UInt8) -> float:
     """Mean absolute error in [0,1] of a prob (H,W) against a soft mask (H,W), 0 to 255."""
     return float(np.abs(prob - mask.astype(np.float32) / 255).mean(dtype=np.float64))

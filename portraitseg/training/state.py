@@ -29,6 +29,8 @@ class Progress:
     losses: list[float] = field(default_factory=list)
     """Losses of those steps."""
     seconds: float = 0.0
+    before: dict[str, Any] = field(default_factory=dict)
+    """`Card.made` of the checkpoint that the run started from."""
     plateau: Plateau = field(default_factory=Plateau)
     history: list[dict[str, Any]] = field(default_factory=list)
     """One row an epoch, as in log.csv."""

@@ -17,7 +17,7 @@ import tf_keras as keras
 from tqdm import tqdm
 
 from portraitseg import archs, checkpoint
-from portraitseg.card import Card, InputSpec
+from portraitseg.card import Card, InputSpec, card_path
 from portraitseg.data import pipeline
 from portraitseg.data.augment import AugmentConfig
 from portraitseg.data.composite import Composer
@@ -30,7 +30,7 @@ from portraitseg.encoders.folded.unfold import unfold
 from portraitseg.errors import InputError, RunStoppedError
 from portraitseg.runtime import cards
 from portraitseg.runtime.foreign import RANGES
-from portraitseg.training import optimiser, schedules, state
+from portraitseg.training import optimiser, record, schedules, state
 from portraitseg.training.config import TrainConfig
 from portraitseg.training.distribute import Devices
 from portraitseg.training.objective import Batch, head_weights, make_objective
@@ -71,7 +71,7 @@ class Trainer:
         self.copy: keras.Model | None = None
         self.stop_requested = False
         self.composer = config.composer(dataset.train, self.card.size)
-        self.progress = Progress(data=_fingerprint(dataset.train, self.composer))
+        self.progress = Progress(data=_fingerprint(dataset.train, self.composer), before=dict(card.made))
         self.saved = self._load_state() if resume else None
         if config.pretrained and is_folded(config.pretrained) and not resume:
             self._unfold()
@@ -129,7 +129,7 @@ class Trainer:
                 if tracking:
                     tracking.write(self.progress.history)
                 bar.write(_summary_line(self.progress.history[-1], total))
-        return checkpoint.read_card(self.best) if self.devices.chief else self.card
+        return self._told_best() if self.devices.chief else self.card
 
     def trial(self) -> Iterator[Batch]:
         """Enter the first phase, so that `step` and `optimizer` are there, and give its batches without end; nothing is logged or saved."""
@@ -152,6 +152,7 @@ class Trainer:
         if config.init and not resume:
             others = checkpoint.start_from(model, config.init)
             tqdm.write(f"starts from {config.init}" + (f", but for {listed(others)}" if others else ""))
+            card = replace(card, made=checkpoint.read_card(config.init).made)
         if config.pretrained and not resume:
             ranges = {"trained": _trained_input(config.pretrained, config.pretrained_range), "fed": card.input}
             pretrained.load_pretrained(model, config.pretrained, encoder=archs.encoder_of(card), wm=card.wm, **ranges)
@@ -265,7 +266,8 @@ class Trainer:
         with self._presented() as model:
             metrics = self.devices.agree(self._validate(model, self.log.watch) if self.log else {})
             improved = progress.plateau.update(metrics["miou"], patience=self.config.plateau_patience, factor=self.config.plateau_factor)
-            card = replace(self.card, metrics={**metrics, "epoch": progress.epoch + 1})
+            seconds = progress.seconds + time.monotonic() - started
+            card = replace(self._with_making(self.card, seconds), metrics={**metrics, "epoch": progress.epoch + 1})
             if self.devices.chief:
                 if improved:
                     checkpoint.save(model, card, self.best)
@@ -282,6 +284,15 @@ class Trainer:
         """What is validated and saved: the average of the weights where there is one."""
         with self.average.in_place() if self.average else nullcontext():
             yield self._local()
+
+    def _with_making(self, card: Card, seconds: float) -> Card:
+        return replace(card, made=record.made(self.config, seconds, self.progress.before))
+
+    def _told_best(self) -> Card:
+        """The best checkpoint's card, which at the end tells the hours of the whole run: so many it takes to get there again."""
+        card = self._with_making(checkpoint.read_card(self.best), self.progress.seconds)
+        card.save(card_path(self.best))
+        return card
 
     def _local(self) -> keras.Model:
         """The net on this machine alone. All workers have to ask for it together: to read a shared net takes all of them."""

@@ -58,7 +58,8 @@ def saved(tmp_path: Path, data: Path) -> Path:
     """A checkpoint that finds bright pixels, its weights set by hand, its statistics not the initial ones."""
     card = replace(
         archs.new_card("tiny"), data=("discs",), licence="CC0", metrics={"miou": 91.5},
-        training={"data": str(data), "val": None, "seed": 0, "pretrained": "downloads/weights.h5", "lr": 0.002},
+        training={"data": str(data), "val": None, "seed": 0, "pretrained": "downloads/weights.h5", "lr": 0.002, "licence": "CC0 and/or"},
+        made={"commands": ["python train.py --data discs"], "hours": 0.5, "hardware": "a processor"},
     )  # fmt: skip
     model = archs.build(card)
     rng = np.random.default_rng(1)
@@ -103,7 +104,9 @@ def test_int8_end_to_end(saved: Path, data: Path, capsys: pytest.CaptureFixture[
         "data": "discs", "pictures": 16, "seed": 0,
         "method": "percentile", "equalise": False, "bias_correction": False, "keep_float": [],
     }  # fmt: skip
-    assert card.training == {"data": "discs", "val": None, "seed": 0, "pretrained": "weights.h5", "lr": 0.002}
+    assert card.training == {"data": "discs", "val": None, "seed": 0, "pretrained": "weights.h5", "lr": 0.002, "licence": "CC0 and/or"}
+    assert card.made["hours"] == 0.5
+    assert [line.split()[:3] for line in card.made["commands"]] == [["python", "train.py", "--data"], ["python", "export.py", saved.name]]
     assert card.metrics["miou"] == 91.5
     assert 0 < card.metrics["parity_mean_abs"] < 0.02
     assert abs(card.metrics["parity_iou_drop"]) <= 1

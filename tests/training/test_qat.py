@@ -3,6 +3,7 @@
 import csv
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,13 @@ def tiny_arch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(archs.ARCHS, "tiny", ArchSpec(builder=tiny, size=SIZE, paper="-"))
 
 
+QAT_FLAGS = "--qat float.h5 --qat-epochs 3 --qat-lr 0.01 --qat-pictures 4"
+
+
 @pytest.fixture
 def float_net(tmp_path: Path) -> Path:
     card = archs.new_card("tiny", size=SIZE)
+    card = replace(card, made={"commands": ["python train.py --arch tiny"], "hours": 1.5, "hardware": "a processor"})
     checkpoint.save(archs.build(card), card, tmp_path / "float.h5")
     return tmp_path / "float.h5"
 
@@ -70,6 +75,8 @@ def test_a_run(tmp_path: Path, float_net: Path) -> None:
     assert not np.array_equal(seen[1], seen[2])
     assert np.array_equal(seen[2], seen[3])
     assert (card.quant, card.calibration["method"]) == ("qat", "qat")
+    assert card.made["commands"] == ["python train.py --arch tiny", "python train.py --batch 4 --warmup 1 " + QAT_FLAGS]
+    assert 1.5 < card.made["hours"] < 1.6
     model, loaded = checkpoint.load(trainer.best)
     assert score(model, loaded, DATASET.val)["miou"] == card.metrics["miou"]  # the int8 file's, to the last digit
     assert max(float(row["val_miou"]) for row in rows) == pytest.approx(card.metrics["miou"])

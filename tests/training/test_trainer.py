@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -178,6 +179,34 @@ def test_best_is_the_best_epochs_and_its_card_says_so(tmp_path, dataset):
     assert card.metrics["epoch"] == int(best["epoch"])
     model, loaded = checkpoint.load(tmp_path / "run" / "best.h5")
     assert validate(model, loaded, dataset.val)["miou"] == pytest.approx(card.metrics["miou"], abs=1e-9)
+
+
+def test_the_best_card_tells_the_whole_runs_hours_also_of_a_run_that_was_stopped(tmp_path, dataset):
+    first = Trainer(config(epochs=2), dataset, tmp_path / "run")
+    stop_after(first, epoch=2, step=2)
+    with pytest.raises(RunStoppedError):
+        first.fit()
+    seconds = first.progress.seconds
+    second = Trainer(config(epochs=2), dataset, tmp_path / "run", resume=True)
+    card = second.fit()
+    assert second.progress.seconds > seconds > 0
+    assert card == checkpoint.read_card(tmp_path / "run" / "best.h5")
+    assert card.made["hours"] == pytest.approx(second.progress.seconds / 3600, abs=5e-4)
+    assert card.made["commands"] == ["python train.py --arch tiny --epochs 2 --batch 4 --lr 0.01 --warmup 2"]
+
+
+def test_what_a_run_started_from_is_told_first(tmp_path, dataset):
+    card = Trainer(config(epochs=1), dataset, tmp_path / "first").fit()
+    start = replace(card, made={**card.made, "hours": 2.0})
+    start.save(tmp_path / "first" / "best.json")
+    more = config(epochs=1, init=tmp_path / "first" / "best.h5", seed=1)
+    last = Trainer(more, dataset, tmp_path / "second").fit()
+    assert [line.split()[-2:] for line in last.made["commands"]] == [["--warmup", "2"], ["--seed", "1"]]
+    assert "--init best.h5" in last.made["commands"][1]
+    assert 2 <= last.made["hours"] < 2.1
+    start.save(tmp_path / "first" / "gone.json")
+    (tmp_path / "first" / "best.h5").unlink()  # a resumed run goes by its own state
+    assert Trainer(more, dataset, tmp_path / "second", resume=True).fit().made == last.made
 
 
 def test_the_average_is_what_is_validated_and_saved(tmp_path, dataset):
