@@ -34,12 +34,13 @@ LINES = 5  # of a sheet
 class Config:
     """Settings of the analysis."""
 
-    model: Annotated[Path, tyro.conf.Positional]
-    """An artifact or a checkpoint, with its card beside it."""
+    model: Annotated[str, tyro.conf.Positional]
+    """An artifact or a checkpoint with its card beside it, or FILE=RANGE of one without, such as peer.tflite=0..1 (or -1..1, 0..255,
+    imagenet)."""
     data: Path
     """Pictures with masks, found as in training: a folder, a CSV or shards."""
     beside: tuple[str, ...] = ()
-    """Nets to compare with: FILE, or FILE=RANGE without a card, such as peer.tflite=0..1 (or -1..1, 0..255, imagenet)."""
+    """Nets to compare with, each given like the model."""
     groups: Path | None = None
     """A CSV with the columns picture and group (or subset), a line a membership, such as benchmarks/subsets.csv."""
     worst: int = 50
@@ -66,7 +67,7 @@ def main() -> None:
     try:
         if config.worst < 0:
             raise InputError(f"--worst must be 0 or more, got {config.worst}")
-        nets = [(config.model.stem, open_artifact(config.model)), *map(_open, config.beside)]
+        nets = [_open(text) for text in (config.model, *config.beside)]
         source, _ = find_source(config.data)
         groups = read_groups(config.groups, [source.name(index) for index in range(len(source))]) if config.groups else {}
         rows = _analyse(config, source, nets)
@@ -121,7 +122,7 @@ def _open(text: str) -> tuple[str, Runtime]:
     name, _, scale = text.partition("=")
     path = Path(name)
     if not scale and path.exists() and not has_card(path):
-        raise InputError(f"{path} has no card; say what it is fed: --beside {name}=0..1 (or -1..1, 0..255, imagenet)")
+        raise InputError(f"{path} has no card; say what it is fed: {name}=0..1 (or -1..1, 0..255, imagenet)")
     return path.stem, open_artifact(path, card=foreign_card(path, input_range=scale) if scale else None)
 
 

@@ -130,7 +130,7 @@ def test_what_cannot_be_used_is_said_without_a_traceback(words, message, tmp_pat
 def test_a_peer_without_a_card_is_asked_for_its_range(tmp_path, monkeypatch) -> None:
     peer = tmp_path / "peer.tflite"
     peer.write_bytes(b"none")
-    with pytest.raises(SystemExit, match=r"error: .*peer.tflite has no card; say what it is fed: --beside .*=0\.\.1"):
+    with pytest.raises(SystemExit, match=r"error: .*peer.tflite has no card; say what it is fed: .*=0\.\.1"):
         run(monkeypatch, MODEL, "--data", tmp_path, "--beside", peer)
 
 
