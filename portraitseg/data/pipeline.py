@@ -89,7 +89,8 @@ def train_batches(
 
     Returns:
         {"index": (N,) int64, "x": (N,h,w,C) float32 in the card's range, "mask": (N,h,w,1) float32 in [0,1]}; of a `Taught` source also
-        "teacher", its prob as the mask, and "labelled": (N,) bool, whether the mask is to be learned.
+        "teacher", its prob as the mask, "labelled": (N,) bool, whether the mask is to be learned, and "taught": (N,) bool, whether the prob is:
+        not of what was composed, which the teacher has not seen. Samples without a mask of their own are not composed.
     """
     cv2.setNumThreads(1)
     draws = epoch_draws(len(source), seed=seed, epoch=epoch, least=batch)[: max(batch, len(source) if limit is None else limit)]
@@ -99,23 +100,26 @@ def train_batches(
     shapes = {"index": (), "x": (*card.size, card.channels), "mask": (*card.size, 1)}
     taught = source if isinstance(source, Taught) else None
     shapes |= {"teacher": (*card.size, 1)} if taught else {}
+    labelled = taught.labelled if taught else len(source)
 
-    def sample(draw: np.int64) -> tuple[np.int64 | Float32, ...]:
-        index, image, mask, *others = _load(source, int(draw) % len(source))
-        key = sample_seed(seed, epoch, int(draw))
-        if composer is not None:
+    def sample(draw: np.int64) -> tuple[np.int64 | np.bool_ | Float32, ...]:
+        index, whole, mask, *others = _load(source, int(draw) % len(source))
+        key, image = sample_seed(seed, epoch, int(draw)), whole
+        if composer is not None and index < labelled:
             image, mask = composer(image, mask, key)
+        seen = image is whole
+        others = others if seen else [mask for _ in others]
         image, mask, *others = change(image, mask, key, *others)
         x, truth = prepare(image, mask)
         masks = [truth, *map(prepare.mask, others)]
         if card.channels == 4:
             x, masks = add_prior(x, masks, empty=prior_empty, seed=key)
-        return np.int64(index), x, *masks
+        return np.int64(index), np.bool_(seen), x, *masks
 
     def load(draw: tf.Tensor) -> dict[str, tf.Tensor]:
-        values = tf.numpy_function(sample, [draw], [tf.int64, *[tf.float32] * (len(shapes) - 1)])
-        batch = {name: tf.ensure_shape(value, shapes[name]) for name, value in zip(shapes, values, strict=True)}
-        return {**batch, "labelled": batch["index"] < taught.labelled} if taught else batch
+        index, seen, *values = tf.numpy_function(sample, [draw], [tf.int64, tf.bool, *[tf.float32] * (len(shapes) - 1)])
+        batch = {name: tf.ensure_shape(value, shapes[name]) for name, value in zip(shapes, [index, *values], strict=True)}
+        return {**batch, "labelled": batch["index"] < labelled, "taught": tf.ensure_shape(seen, ())} if taught else batch
 
     draws = draws[skip * batch : len(draws) // batch * batch]
     if share is not None:

@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from portraitseg.compose import blend
 from portraitseg.compose.backdrops import SECONDS, Backdrop, open_backdrop

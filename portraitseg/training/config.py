@@ -1,7 +1,7 @@
 """The settings of a run; the flags of `train` are made from them, so each default stands here alone."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,8 +58,6 @@ class TrainConfig(
         if self.strategy == "multiworker" and self.rounds > 1:
             raise InputError("--rounds are for one machine; leave it out with --strategy multiworker, or train each round by itself")
         self.check_samples()
-        if self.teacher and self.backgrounds:
-            raise InputError("a teacher's answers are of the pictures as they are; leave out --teacher, or --composite and --negatives")
         if self.init and self.pretrained:
             raise InputError("--init gives the encoder its weights too; leave out --pretrained, or --init")
         if self.pretrained_range and not self.pretrained:

@@ -1,6 +1,7 @@
 """What one step minimises: the mask's losses, those of the training-only outputs, and whatever else the settings ask for."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -60,7 +61,8 @@ def make_objective(settings: LossSettings, teaching: TeacherSettings | None = No
             divergence = losses.consistency_loss(original[LOGITS], heads[LOGITS], temperature=settings.consistency_temperature)
             value += settings.consistency * divergence
         if "teacher" in batch:
-            value += teaching.distill_weight * distillation_loss(batch["teacher"], heads[LOGITS], **softened)
+            imitated = partial(distillation_loss, **softened)
+            value += teaching.distill_weight * on_rows(batch["taught"], imitated, batch["teacher"], heads[LOGITS])
         return value
 
     return objective
@@ -92,11 +94,14 @@ def head_weights(text: str, names: Sequence[str]) -> dict[str, float]:
 
 
 def on_labelled(loss: Callable[..., tf.Tensor], batch: Batch, *outputs: Any) -> tf.Tensor:
-    """`loss(mask, *outputs)` of the samples whose mask is to be learned (all, without "labelled" in the batch), 0 if there are none."""
-    if "labelled" not in batch:
-        return loss(batch["mask"], *outputs)
-    rows = tf.nest.map_structure(lambda tensor: tf.boolean_mask(tensor, batch["labelled"]), (batch["mask"], *outputs))
-    return tf.cond(tf.reduce_any(batch["labelled"]), lambda: loss(*rows), lambda: tf.zeros((), tf.float32))
+    """`loss(mask, *outputs)` of the samples whose mask is to be learned: all, without "labelled" in the batch."""
+    return on_rows(batch["labelled"], loss, batch["mask"], *outputs) if "labelled" in batch else loss(batch["mask"], *outputs)
+
+
+def on_rows(chosen: tf.Tensor, loss: Callable[..., tf.Tensor], *tensors: Any) -> tf.Tensor:
+    """`loss(*tensors)` of the samples that `chosen` (N,) bool names, 0 if there are none."""
+    rows = tf.nest.map_structure(lambda tensor: tf.boolean_mask(tensor, chosen), tensors)
+    return tf.cond(tf.reduce_any(chosen), lambda: loss(*rows), lambda: tf.zeros((), tf.float32))
 
 
 def forward(model: keras.Model, x: tf.Tensor) -> Heads:

@@ -65,7 +65,7 @@ def test_the_teachers_prob_goes_the_masks_way_and_changes_nothing_else(level: st
     turned = batches(Taught(source, Truth(source, turned=True), 12, ""), card=card, level=level)
     assert len(plain) == 3
     for before, same, other in zip(plain, taught, turned, strict=True):
-        assert {"teacher", "labelled"} == set(same) - set(before)
+        assert {"teacher", "labelled", "taught"} == set(same) - set(before)
         for key, value in before.items():
             assert np.array_equal(value, same[key])
             assert np.array_equal(value, other[key])
@@ -74,7 +74,7 @@ def test_the_teachers_prob_goes_the_masks_way_and_changes_nothing_else(level: st
         assert 0.05 < same["teacher"].mean() < 0.95
         inside = 1 - other["teacher"]  # a letterbox's border is 0 in every mask, so there it is 1 here
         assert np.allclose(inside, other["mask"], atol=0.02) if fit == "stretch" else (inside >= other["mask"] - 0.02).all()
-        assert same["labelled"].all()
+        assert same["labelled"].all() and same["taught"].all()
 
 
 def test_which_samples_are_labelled() -> None:
@@ -82,6 +82,32 @@ def test_which_samples_are_labelled() -> None:
     for batch in batches(Taught(joined, Truth(joined), 5, "")):
         assert batch["labelled"].tolist() == (batch["index"] < 5).tolist()
         assert batch["labelled"].dtype == bool
+
+
+def test_composites_are_learned_from_their_masks_alone_and_made_of_masks_alone() -> None:
+    """Every composite is black with the mask's upper half; the teacher says the opposite of the masks."""
+
+    def half(picture: np.ndarray, mask: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        upper = mask.copy()
+        upper[len(mask) // 2 :] = 0
+        return (np.zeros_like(picture), upper) if seed % 2 else (picture, mask)
+
+    joined = Joined(Drawn(10), Drawn(6, start=10))
+    taught = Taught(joined, Truth(joined, turned=True), 10, "")
+    options = {"batch": 4, "seed": 3, "epoch": 1, "augment": AugmentConfig(level="none")}
+    rows = [
+        {name: values[row] for name, values in batch.items()}
+        for batch in (
+            {name: value.numpy() for name, value in batch.items()} for batch in train_batches(taught, CARD, composer=half, **options)
+        )
+        for row in range(4)
+    ]
+    black = [bool((row["x"] == row["x"].min()).all()) for row in rows]
+    assert 2 <= sum(black) <= 8 and len(rows) == 16
+    for row, composed in zip(rows, black, strict=True):
+        assert bool(row["taught"]) != composed
+        assert not composed or (row["labelled"] and np.array_equal(row["teacher"], row["mask"]))
+        assert composed or np.allclose(row["teacher"], 1 - row["mask"], atol=0.02)
 
 
 def test_a_sample_without_a_prediction_is_replaced_by_the_next() -> None:

@@ -229,8 +229,8 @@ MASK = (random.uniform(size=(4, 32, 32, 1)) > 0.4).astype(np.float32)
 PROB = random.uniform(0.05, 0.95, (4, 32, 32, 1)).astype(np.float32)
 
 
-def batch_of(labelled, mask=MASK):
-    arrays = {"x": X, "mask": mask, "teacher": PROB, "labelled": np.array(labelled, bool)}
+def batch_of(labelled, mask=MASK, taught=(True,) * 4):
+    arrays = {"x": X, "mask": mask, "teacher": PROB, "labelled": np.array(labelled, bool), "taught": np.array(taught, bool)}
     return {name: tf.constant(value) for name, value in arrays.items()}
 
 
@@ -257,9 +257,10 @@ def sigmoid(values):
     return 1 / (1 + np.exp(-values))
 
 
-def divergence_from_teacher(logits):
+def divergence_from_teacher(logits, rows=slice(None)):
     """At temperature 2, and its slope for each logit."""
-    q, p = sigmoid(np.log(PROB / (1 - PROB)) / 2), sigmoid(logits / 2)
+    prob, logits = PROB[rows], logits[rows]
+    q, p = sigmoid(np.log(prob / (1 - prob)) / 2), sigmoid(logits / 2)
     return 4 * (q * np.log(q / p) + (1 - q) * np.log((1 - q) / (1 - p))).mean(), 2 * (p - q) / p.size
 
 
@@ -271,6 +272,13 @@ def test_a_steps_loss_is_numpys(heads):
     divergence, _ = divergence_from_teacher(logits)
     found, _ = value_and_gradients(heads, batch_of([1, 0, 0, 1]), weight=0.7, boundary_weight=0.0, loss="bce=1")
     assert found == pytest.approx(supervised + 0.7 * divergence, rel=1e-4)
+
+
+def test_what_the_teacher_has_not_seen_it_does_not_teach(heads):
+    logits = heads(X)[0].numpy().astype(float)
+    without, _ = value_and_gradients(heads, batch_of([1] * 4, taught=[0] * 4), weight=0.7, compiled=True)
+    some, _ = value_and_gradients(heads, batch_of([1] * 4, taught=[1, 0, 0, 1]), weight=0.7, compiled=True)
+    assert some - without == pytest.approx(0.7 * divergence_from_teacher(logits, [0, 3])[0], rel=1e-3)
 
 
 def test_masks_of_unlabelled_samples_teach_nothing(heads):
