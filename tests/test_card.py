@@ -18,6 +18,22 @@ def test_there_and_back(tmp_path):
     assert Card.load(tmp_path / "x.json") == CARD
 
 
+def test_what_is_told_comes_back_and_none_of_it_is_needed(tmp_path):
+    told = {"made": {"commands": ["python train.py"], "hours": 0.5}, "measured": {"bytes": 3}, "use": "calls", "limits": "hair"}
+    card = dataclasses.replace(CARD, **told)
+    card.save(tmp_path / "x.json")
+    assert Card.load(tmp_path / "x.json") == card
+    older = {key: value for key, value in json.loads(card.to_json()).items() if key not in told}
+    assert Card.parse(json.dumps(older).encode(), "x") == CARD
+    assert not card.differing(CARD)  # an artifact goes by the card inside it as well, which was written before it was measured
+
+
+@pytest.mark.parametrize("changes", [{"made": []}, {"measured": "much"}, {"use": None}, {"limits": 3}])
+def test_what_is_told_is_of_its_kind(changes):
+    with pytest.raises(InputError, match=next(iter(changes))):
+        Card.parse(json.dumps({**json.loads(CARD.to_json()), **changes}).encode(), "x")
+
+
 def test_name():
     assert CARD.name == "munet_mnv2_deconv-wm050-128x160"
     assert dataclasses.replace(CARD, size=(224, 224), wm=0.35, options={}).name == "munet_mnv2-wm035-224"

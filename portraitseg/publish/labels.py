@@ -16,7 +16,7 @@ def label(
         for dx, dy, side in _places():
             note = axes.annotate(name, point, (dx, dy), ha=side, **style)
             box = note.get_window_extent().padded(2)
-            inside = figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
+            inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
             if inside and not any(box.overlaps(other) for other in boxes) and not any(box.contains(*place) for place in taken):
                 break
             note.remove()

@@ -8,7 +8,7 @@ from portraitseg.files import atomic
 from portraitseg.optional import require
 from portraitseg.publish.folder import Model, Published
 from portraitseg.publish.labels import label
-from portraitseg.publish.measured import Measured
+from portraitseg.publish.measured import Estimate, Measured
 
 ACCURACY, SUBSETS = "accuracy.png", "subsets.png"
 MARKS = {"fp32": "o", "int8": "s", "dynamic": "v", "int16x8": "P"}
@@ -97,20 +97,29 @@ def _legend(figure: Any, axes: Any, colours: dict[str, str], quants: Sequence[st
 
 
 def _subsets(published: Published) -> Any:
-    """A panel each subset, a line each net, in its smallest precision: a point and its interval."""
-    rows = {name: files[-1].measured for name, files in _nets(published.models).items()}
-    rows |= {f"({Path(name).stem})": item for name, item in published.peers.items()}
-    rows = dict(sorted(rows.items(), key=lambda row: row[1].miou.value))
+    """A panel each subset, a line each net, in its smallest precision: a point and its interval. The axis is for our nets."""
+    ours = {name: files[-1].measured for name, files in _nets(published.models).items()}
+    others = {f"({Path(name).stem})": item for name, item in published.peers.items()}
+    rows = dict(sorted((ours | others).items(), key=lambda row: row[1].miou.value))
     subsets = published.models[0].measured.subsets
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=(13, 1.4 + 0.3 * len(rows)), layout="constrained")
     panels = figure.subplots(1, len(subsets), sharex=True, sharey=True, squeeze=False)[0]
+    left = min(kind.miou.low for item in ours.values() for kind in item.subsets.values()) - 1
     for panel, (subset, kind) in zip(panels, subsets.items(), strict=True):
-        found = [item.subsets[subset].miou for item in rows.values()]
-        colours = ["0.5" if name.startswith("(") else "C0" for name in rows]
-        panel.hlines(range(len(rows)), [item.low for item in found], [item.high for item in found], colors=colours, lw=2, alpha=0.5)
-        panel.scatter([item.value for item in found], range(len(rows)), color=colours, s=25, zorder=3)
+        _panel(panel, [item.subsets[subset].miou for item in rows.values()], ["C0" if name in ours else "0.5" for name in rows], left)
         panel.set_title(f"{subset.replace('_', ' ')} ({kind.pictures})", fontsize=10)
         panel.set_yticks(range(len(rows)), list(rows), fontsize=8)
-        panel.grid(alpha=0.3)
     figure.supxlabel("mIoU (%), 95 % interval; in brackets: of others", fontsize=9)
     return figure
+
+
+def _panel(axes: Any, found: Sequence[Estimate], colours: Sequence[str], left: float) -> None:
+    """A point and its interval each, from the bottom up; what lies left of the axis is written."""
+    heights = range(len(found))
+    axes.hlines(heights, [item.low for item in found], [item.high for item in found], colors=colours, lw=2, alpha=0.5)
+    axes.scatter([item.value for item in found], heights, color=colours, s=25, zorder=3)
+    for height, item in zip(heights, found, strict=True):
+        if item.value < left:
+            axes.text(left, height, f" \N{LEFTWARDS ARROW} {item.value:.1f}", va="bottom", fontsize=8, color="0.4")
+    axes.set_xlim(left=left)
+    axes.grid(alpha=0.3)
