@@ -89,8 +89,8 @@ def train_batches(
 
     Returns:
         {"index": (N,) int64, "x": (N,h,w,C) float32 in the card's range, "mask": (N,h,w,1) float32 in [0,1]}; of a `Taught` source also
-        "teacher", its prob as the mask, "labelled": (N,) bool, whether the mask is to be learned, and "taught": (N,) bool, whether the prob is:
-        not of what was composed, which the teacher has not seen. Samples without a mask of their own are not composed.
+        "teacher", its prob as the mask, "labelled": (N,) bool, whether the mask is to be learned, and "taught": (N,) bool, whether the prob
+        is: not of what was composed, which the teacher has not seen. Samples without a mask of their own are not composed.
     """
     cv2.setNumThreads(1)
     draws = epoch_draws(len(source), seed=seed, epoch=epoch, least=batch)[: max(batch, len(source) if limit is None else limit)]

@@ -13,7 +13,7 @@ from portraitseg.data.unlabelled import Joined, Masked, Panel, Predictions, Taug
 from portraitseg.errors import InputError
 from portraitseg.image import UInt8
 from portraitseg.training.config import TrainConfig
-from portraitseg.training.teacher import Teacher
+from portraitseg.training.teacher import Teacher, read_digests
 
 SURE, POSSIBLE = 191, 64
 """Probs 0.75 and 0.25, of 255."""
@@ -87,7 +87,9 @@ def taught(labelled: Source, rest: Unlabelled | None, teachers: Sequence[Teacher
     best, and the masks tell which. Pictures without a mask get the mean of all.
     """
     whole = Joined(labelled, rest) if rest else labelled
-    probs: Predictions | Panel = (predictions := [teacher.predict(whole) for teacher in teachers])[0]
+    digests = read_digests(whole)
+    predictions = [teacher.predict(whole, digests) for teacher in teachers]
+    probs: Predictions | Panel = predictions[0]
     report: list[str] = []
     count = len(labelled)
     if len(teachers) > 1:

@@ -3,10 +3,12 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 import tf_keras as keras
@@ -21,6 +23,8 @@ from portraitseg.runtime import foreign_card, has_card, open_artifact
 
 THREADS = 3
 """Pictures in work at once: one in the net, the others being read and hashed."""
+UNREADABLE = "unreadable"
+T = TypeVar("T")
 
 
 class Teacher:
@@ -49,33 +53,28 @@ class Teacher:
         self.path, self.folder = path, cache / f"{path.stem}-{self.digest}"
         self._lock = Lock()
 
-    def predict(self, source: Source) -> Predictions:
+    def predict(self, source: Source, digests: Sequence[str] = ()) -> Predictions:
         """Predict every picture of a source that was not predicted before; an interruption loses the last one only.
 
         A picture that cannot be read gets a path that does not exist; training then replaces it as any other broken sample.
 
+        Args:
+            source: the pictures.
+            digests: of `read_digests`, where several teachers predict the same source; they are made if left out.
+
         Raises:
             InputError: the teacher's output holds NaN, or the disk is full.
         """
-        numbers, pool = range(len(source)), ThreadPoolExecutor(THREADS)
+        digests = digests or read_digests(source)
         title = f"{self.path.parent.name}/{self.path.name} predicts"
-        try:
-            made = pool.map(lambda index: self._path(source, index), numbers)
-            paths = tuple(tqdm(made, title, len(numbers), unit="picture", delay=1, dynamic_ncols=True))
-        finally:
-            pool.shutdown(cancel_futures=True)  # a Ctrl-C does not wait for the pictures that are left
-        return Predictions(paths, self.runtime.card.fit)
+        paths = _in_parallel(lambda index: self._path(source, index, digests[index]), len(source), title)
+        return Predictions(tuple(paths), self.runtime.card.fit)
 
-    def _path(self, source: Source, index: int) -> Path:
+    def _path(self, source: Source, index: int, digest: str) -> Path:
         """The file of a picture's prob, made if it is not there and whole."""
-        try:
-            picture, _ = source.load(index)
-        except InputError as error:
-            tqdm.write(f"warning: not shown to the teacher: {error}")
-            return self.folder / "unreadable.png"
-        path = self.folder / f"{_digest(picture)}.png"
-        if not _is_whole(path):
-            image.write(path, self._prob(picture, source.name(index)), force=True)
+        path = self.folder / f"{digest}.png"
+        if digest != UNREADABLE and not _is_whole(path):
+            image.write(path, self._prob(source.load(index)[0], source.name(index)), force=True)
         return path
 
     def _prob(self, picture: UInt8, name: str) -> UInt8:
@@ -86,8 +85,27 @@ class Teacher:
         return np.rint(255 * prob).astype(np.uint8)
 
 
-def _digest(picture: UInt8) -> str:
-    return hashlib.sha256(str(picture.shape).encode() + picture.tobytes()).hexdigest()[:32]
+def read_digests(source: Source) -> list[str]:
+    """A hash of each picture's pixels, `UNREADABLE` of those that cannot be read."""
+
+    def digest(index: int) -> str:
+        try:
+            picture, _ = source.load(index)
+        except InputError as error:
+            tqdm.write(f"warning: not shown to the teacher: {error}")
+            return UNREADABLE
+        return hashlib.sha256(str(picture.shape).encode() + picture.tobytes()).hexdigest()[:32]
+
+    return _in_parallel(digest, len(source), "reading the pictures")
+
+
+def _in_parallel(work: Callable[[int], T], count: int, title: str) -> list[T]:
+    """`work` of all numbers below `count`, in order, with a progress bar; a Ctrl-C does not wait for those that are left."""
+    pool = ThreadPoolExecutor(THREADS)
+    try:
+        return list(tqdm(pool.map(work, range(count)), title, count, unit="picture", delay=1, dynamic_ncols=True))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _is_whole(path: Path) -> bool:

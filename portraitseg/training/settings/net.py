@@ -42,7 +42,7 @@ class NetSettings(NetVariant):
     arch: str = "munet_mnv3"
     """The net: `portraitseg archs` lists them."""
     init: Path | None = None
-    """A checkpoint (.h5) to start from, encoder and decoder, such as one of a smaller size, of another decoder or without the prior channel;
+    """A checkpoint (.h5) to start from, decoder too, such as one of a smaller size, of another decoder or without the prior channel;
     layers that it lacks, or has in another shape, start as without it."""
     pretrained: str | None = None
     """Encoder weights to start from: "imagenet", a Keras .h5 with its layer names, or a .tflite or .onnx that begins with the encoder."""
