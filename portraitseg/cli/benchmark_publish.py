@@ -43,6 +43,7 @@ def check(config: "Config") -> None:
 
 def run(config: "Config", target: Path) -> int:
     """Measure where there is --data; then write README and pictures from what the cards say."""
+    readme.check(target / "README.md")  # now, not after the work
     if config.data is not None:
         source, report = find_source(config.data)
         print(*report, sep="\n")

@@ -15,18 +15,31 @@ END = "<!-- end of what is from the cards -->"
 HEADS = ("file", "quant", "KB", "mIoU", "IoU of the person", "MAE", "boundary F", "ms, 1 thread", "ms, 2 threads", "hours")
 
 
+def check(path: Path) -> None:
+    """See that `write` will find its place.
+
+    Raises:
+        InputError: the markers are missing, or the README cannot be read.
+    """
+    insert(_read(path), "", str(path))
+
+
 def write(published: Published, path: Path) -> None:
     """Put the tables and pictures between the README's markers; a README that is missing is made.
 
     Raises:
-        InputError: the markers are missing, or it cannot be read.
+        InputError: as `check`.
     """
+    content = insert(_read(path), text(published), str(path))
+    with atomic(path) as temporary:
+        temporary.write_text(content, encoding="utf-8")
+
+
+def _read(path: Path) -> str:
     try:
-        before = path.read_text(encoding="utf-8") if path.exists() else f"# Models\n\n{BEGIN}\n{END}\n"
+        return path.read_text(encoding="utf-8") if path.exists() else f"# Models\n\n{BEGIN}\n{END}\n"
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {error}; mend it, or move it away to have a new one") from error
-    with atomic(path) as temporary:
-        temporary.write_text(insert(before, text(published), str(path)), encoding="utf-8")
 
 
 def insert(readme: str, made: str, name: str) -> str:
