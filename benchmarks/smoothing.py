@@ -26,7 +26,7 @@ from portraitseg.files import atomic
 from portraitseg.image import Float32, UInt8, from_prob
 from portraitseg.live.smoothing import SMOOTHERS, smoother
 from portraitseg.metrics import dtssd
-from portraitseg.metrics.video import THOUSAND, WIDTH, _motion
+from portraitseg.metrics.video import THOUSAND, WIDTH, motion
 from portraitseg.runtime import Runtime, foreign_card, open_artifact
 
 RESULTS = Path(__file__).parent / "results"
@@ -86,15 +86,25 @@ class Row:
 
 def load(config: Config) -> Iterator[Clip]:
     """All clips; those that are drawn have one name."""
-    capture = cv2.VideoCapture(str(config.video))
-    images = [cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB) for _ in range(config.frames)]
-    yield Clip(name="talking", images=images, masks=None, fps=capture.get(cv2.CAP_PROP_FPS))
-    paths = sorted((config.masked / "images").iterdir())
-    masks = [pictures.read_mask(config.masked / "masks" / f"{path.stem}.png") for path in paths]
-    yield Clip(name=config.masked.name, images=[pictures.read(path) for path in paths], masks=masks, fps=24)
+    yield talking(config.video, config.frames)
+    yield masked(config.masked)
     for drawn in clips(config.scenes, config.portraits, config.drawn, (360, 640)):
         images, masks = zip(*list(drawn.frames(120))[drawn.empty - 2 :], strict=True)
         yield Clip(name="drawn", images=list(images), masks=list(masks), fps=FPS)
+
+
+def talking(path: Path, frames: int) -> Clip:
+    """The first frames of a video file."""
+    capture = cv2.VideoCapture(str(path))
+    images = [cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB) for _ in range(frames)]
+    return Clip(name="talking", images=images, masks=None, fps=capture.get(cv2.CAP_PROP_FPS))
+
+
+def masked(path: Path) -> Clip:
+    """A folder of frames with masks."""
+    paths = sorted((path / "images").iterdir())
+    masks = [pictures.read_mask(path / "masks" / f"{image.stem}.png") for image in paths]
+    return Clip(name=path.name, images=[pictures.read(image) for image in paths], masks=masks, fps=24)
 
 
 def noisy(clip: Clip, seed: int = 0) -> list[Float32]:
@@ -112,7 +122,7 @@ class Scorer:
 
     def __init__(self, clip: Clip) -> None:
         self._clip, self._size = clip, (round(WIDTH * clip.images[0].shape[0] / clip.images[0].shape[1]), WIDTH)
-        self._motion = [_motion(*pair) for pair in pairwise(pictures.resize(image, self._size) for image in clip.images)]
+        self._motion = [motion(*pair) for pair in pairwise(pictures.resize(image, self._size) for image in clip.images)]
         self._alphas = [pictures.resize(mask, self._size).astype(np.float32) / 255 for mask in clip.masks or []]
 
     def __call__(self, probs: list[Float32], kind: str, strength: float) -> dict[str, float | None]:

@@ -92,11 +92,11 @@ class Card:
 
     @property
     def name(self) -> str:
-        """File stem by convention: munet_mnv3-wm050-224, munet_mnv2_bilinear-wm050-128, munet_mnv3-wm050-144x256 (height x width)."""
+        """File stem by convention, height x width: munet_mnv3-wm050-224, munet_mnv2_bilinear-wm050-144x256, slim_net-wm100-512-prior."""
         height, width = self.size
         size = f"{height}" if height == width else f"{height}x{width}"
         arch = "_".join([self.arch, *(str(value) for value in self.options.values() if value not in UNNAMED)])
-        return f"{arch}-wm{round(self.wm * 100):03d}-{size}"
+        return f"{arch}-wm{round(self.wm * 100):03d}-{size}{'-prior' if self.channels == 4 else ''}"
 
     def save(self, path: Path) -> None:
         """Write the card as JSON, whole or not at all."""

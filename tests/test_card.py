@@ -37,6 +37,7 @@ def test_what_is_told_is_of_its_kind(changes):
 def test_name():
     assert CARD.name == "munet_mnv2_deconv-wm050-128x160"
     assert dataclasses.replace(CARD, size=(224, 224), wm=0.35, options={}).name == "munet_mnv2-wm035-224"
+    assert dataclasses.replace(CARD, size=(224, 224), wm=0.35, options={}, channels=4).name == "munet_mnv2-wm035-224-prior"
 
 
 def test_path_is_beside_the_model(tmp_path):

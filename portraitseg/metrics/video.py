@@ -76,14 +76,14 @@ def flicker(before: UInt8, image: UInt8, last_prob: Float32, prob: Float32) -> f
     Returns:
         None if the motion is known nowhere.
     """
-    source, known = _motion(_small(before), _small(image))
+    source, known = motion(_small(before), _small(image))
     if not known.any():
         return None
     moved = cv2.remap(_small(last_prob), source, None, cv2.INTER_LINEAR)
     return THOUSAND * float(np.abs(_small(prob) - moved)[known].mean(dtype=np.float64))
 
 
-def _motion(before: UInt8, image: UInt8) -> tuple[Float32, np.ndarray]:
+def motion(before: UInt8, image: UInt8) -> tuple[Float32, np.ndarray]:
     """Where each pixel was, x and y (h,w,2), and whether that is known (h,w)."""
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (before, image)]
     method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
