@@ -76,7 +76,7 @@ def load(folder: Path) -> Published:
     models = [Model(path, card, Measured.parse(card.measured, str(card_path(path)))) for path, card in cards.items()]
     published = Published(tuple(models), _peers(folder / PEERS))
     every = [*(model.measured for model in models), *published.peers.values()]
-    ways = {(item.data, item.pictures, row.device, row.runs) for item in every for row in item.latency}
+    ways = {(item.data, item.pictures, tuple(item.subsets), row.device, row.runs) for item in every for row in item.latency}
     if len(ways) > 1:
         raise InputError(f"{folder}: not all was measured on the same pictures and device, in as many runs; measure again with --data")
     return published

@@ -171,6 +171,7 @@ def test_a_readme_is_made_where_there_is_none_and_never_spoilt(copy: Path, capsy
     [
         ({}, "does not tell what was measured"),
         ({"data": "others"}, "not all was measured on the same pictures"),
+        ({"subsets": {}}, "not all was measured on the same pictures"),
         ({"miou": {"value": 1}}, "does not tell what was measured"),
         ({"latency": 3}, "does not tell what was measured"),
     ],
