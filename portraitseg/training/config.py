@@ -22,7 +22,7 @@ from portraitseg.training.settings import (
     TrackingSettings,
 )
 
-PATHS = ("init", "out", "data", "val", "backgrounds", "teacher_cache", "unlabelled")
+PATHS = ("init", "out", "data", "val", "backgrounds", "teacher_cache", "unlabelled", "encoder_teacher")
 """The settings that are paths."""
 LISTS = ("data_names", "qat")
 """The settings that are lists of words."""
@@ -62,6 +62,8 @@ class TrainConfig(
             raise InputError("--init gives the encoder its weights too; leave out --pretrained, or --init")
         if self.pretrained_range and not self.pretrained:
             raise InputError("--pretrained-range says how the weights of --pretrained were trained; give these too, or leave it out")
+        if self.encoder_teacher and (self.strategy != "single" or self.qat_start):
+            raise InputError("--encoder-teacher is for float training on one device; leave it out, or --strategy and --qat")
         self.check_qat()
         if self.qat is not None and self.strategy != "single":
             raise InputError("quantization-aware training is for one device; leave out --strategy, or --qat and start it afterwards")

@@ -12,6 +12,7 @@ from portraitseg.archs import LOGITS
 from portraitseg.card import Card
 from portraitseg.errors import InputError
 from portraitseg.losses.distillation import distillation_loss
+from portraitseg.training.features import EncoderTeacher
 from portraitseg.training.settings import LossSettings, TeacherSettings
 from portraitseg.training.texture import Texture, make_texture
 
@@ -25,7 +26,13 @@ BOUNDARY = "boundary"
 """The output that is fitted to the mask's edge; every other one is to the mask."""
 
 
-def make_objective(settings: LossSettings, teaching: TeacherSettings | None = None, *, card: Card | None = None) -> Objective:
+def make_objective(
+    settings: LossSettings,
+    teaching: TeacherSettings | None = None,
+    *,
+    card: Card | None = None,
+    encoder_teacher: EncoderTeacher | None = None,
+) -> Objective:
     """The objective that the settings describe.
 
     With the consistency loss it is PortraitNet's (doi:10.1016/j.cag.2019.03.007): the masks' losses of both views, of which the textured
@@ -35,6 +42,7 @@ def make_objective(settings: LossSettings, teaching: TeacherSettings | None = No
         settings: losses and weights.
         teaching: how batches with a "teacher" are learned; its defaults if left out.
         card: the range of the input, for the consistency loss.
+        encoder_teacher: whose features the net's have to hold; it was made for the net that is trained.
 
     Raises:
         InputError: an unknown loss, or a number out of range.
@@ -53,8 +61,9 @@ def make_objective(settings: LossSettings, teaching: TeacherSettings | None = No
         return tf.add_n(parts)
 
     def objective(model: keras.Model, batch: Batch) -> tf.Tensor:
-        heads = forward(model, texture(batch["x"]) if texture else batch["x"])
-        value = on_labelled(supervised, batch, heads)
+        x = texture(batch["x"]) if texture else batch["x"]
+        heads, unexplained = encoder_teacher.forward(x) if encoder_teacher else (forward(model, x), 0.0)
+        value = on_labelled(supervised, batch, heads) + teaching.encoder_weight * unexplained
         if texture:
             original = forward(model, batch["x"])
             value += on_labelled(supervised, batch, {name: head for name, head in original.items() if name != BOUNDARY})

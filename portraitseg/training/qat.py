@@ -72,6 +72,8 @@ def last_phase(config: TrainConfig, best: Path) -> TrainConfig:
         "freeze_epochs": 0,
         "rounds": 1,
         "init": None,
+        "encoder_teacher": None,
+        "encoder_weight": 1.0,
         "pretrained": None,
         "pretrained_range": None,
     }

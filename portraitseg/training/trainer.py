@@ -33,6 +33,7 @@ from portraitseg.runtime.foreign import RANGES
 from portraitseg.training import optimiser, record, schedules, state
 from portraitseg.training.config import TrainConfig
 from portraitseg.training.distribute import Devices
+from portraitseg.training.features import EncoderTeacher
 from portraitseg.training.objective import Batch, head_weights, make_objective
 from portraitseg.training.phases import Phase
 from portraitseg.training.report import Log
@@ -64,7 +65,8 @@ class Trainer:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = config.bn_momentum
         head_weights(config.side_weights, self.model.output_names)  # the wrong number of them is said here, not from within the graph
-        self.objective = make_objective(config, config, card=self.card)
+        watched = EncoderTeacher(config.encoder_teacher, self.model, self.card) if config.encoder_teacher else None
+        self.objective = make_objective(config, config, card=self.card, encoder_teacher=watched)
         for phase in self.phases:
             freeze(self.model, phase.prefixes)  # a wrong prefix is said now, not after the phases before
         self.average: optimiser.Average | None = None

@@ -26,6 +26,11 @@ class TeacherSettings:
     """By this the logits of teacher and student are divided before they are compared: above 1, small probs count more."""
     distill_boundary: float = 0.0
     """K: where the teacher has an edge or is unsure, a pixel weighs up to 1 + K times as much."""
+    encoder_teacher: Path | None = None
+    """A checkpoint (.h5) whose encoder's features, at 1/4 to 1/32, the net's own have to hold: for encoders without pretrained weights.
+    It runs beside the net in every step."""
+    encoder_weight: float = 1.0
+    """Weight of that loss, the share of the teacher's variance that the features do not explain."""
     rounds: int = 1
     """Rounds of training; after each, the best net's own masks of the unlabelled pictures are added to the next one's training set."""
     confidence: float = 0.9
@@ -39,10 +44,13 @@ class TeacherSettings:
         """
         if self.rounds < 1 or not 0 <= self.confidence <= 1:
             raise InputError(f"rounds must be at least 1 and confidence in [0,1], got {self.rounds} and {self.confidence}")
-        if min(self.distill_weight, self.distill_temperature) <= 0 or self.distill_boundary < 0:
+        if min(self.distill_weight, self.distill_temperature, self.encoder_weight) <= 0 or self.distill_boundary < 0:
             raise InputError(
-                "distill-weight and distill-temperature must be above 0, distill-boundary at least 0; leave out --teacher for none"
+                "distill-weight, distill-temperature and encoder-weight must be above 0, distill-boundary at least 0; "
+                "leave out --teacher or --encoder-teacher for none"
             )
+        if self.encoder_weight != TeacherSettings.encoder_weight and not self.encoder_teacher:
+            raise InputError("--encoder-weight concerns an encoder that teaches; give --encoder-teacher CHECKPOINT.h5 too")
         if self.unlabelled and not self.teacher and self.rounds == 1:
             raise InputError("nothing says what is in the --unlabelled pictures; give a --teacher MODEL, or --rounds 2 to teach itself")
         if self.rounds > 1 and not self.unlabelled:
