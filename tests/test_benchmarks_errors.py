@@ -138,6 +138,6 @@ def test_the_subsets_are_sorted_and_complete() -> None:
     lines = (ROOT / "benchmarks" / "subsets.csv").read_text().splitlines()
     pairs = [tuple(line.split(",")) for line in lines[1:]]
     assert lines[0] == "picture,subset" and pairs == sorted(set(pairs))
-    assert {subset for _, subset in pairs} == {"portrait", "full_body", "dark", "hair", "group"}
+    assert {subset for _, subset in pairs} == {"portrait", "full_body", "dark", "hair", "group", "eg1800"}
     views = [picture for picture, subset in pairs if subset in ("portrait", "full_body")]
     assert len(views) == len(set(views)) == len({picture for picture, _ in pairs}) == 220  # each is one of the two

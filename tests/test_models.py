@@ -78,7 +78,7 @@ def test_the_figures_are_of_this_file(path):
         counted = tflite_report.inspect(path.read_bytes()).ops
         assert {**found.ops, "DEQUANTIZE": 0} == {**counted, "DEQUANTIZE": 0}  # unpacking of half-precision weights: only one counts it
     assert all(kind.low < kind.value < kind.high for kind in (found.miou, found.iou, found.mae, found.boundary_f))
-    assert set(found.subsets) == {"portrait", "full_body", "dark", "hair", "group"}
+    assert set(found.subsets) == {"portrait", "full_body", "dark", "hair", "group", "eg1800"}
     assert [row.threads for row in found.latency] == [1, 2]
     assert len(found.worst) == 5
     assert card.use
