@@ -10,7 +10,7 @@ from portraitseg.compose import blend
 from portraitseg.compose.compositor import Compositor, enlarge, levels
 from portraitseg.errors import InputError
 
-SIZES = [(1, 1), (1, 7), (5, 1), (3, 3), (7, 12), (9, 10), (36, 64), (45, 80)]
+SIZES = [(1, 1), (1, 7), (5, 1), (3, 3), (7, 12), (9, 10), (36, 64), (45, 80), (200, 24)]
 
 
 def scene(size: tuple[int, int], seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
