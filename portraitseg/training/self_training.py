@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from portraitseg import image
@@ -17,6 +18,7 @@ from portraitseg.training.teacher import Teacher, read_digests
 
 SURE, POSSIBLE = 191, 64
 """Probs 0.75 and 0.25, of 255."""
+HALF = 127
 
 
 def confidence(prob: UInt8) -> float:
@@ -83,8 +85,8 @@ class Rounds:
 def taught(labelled: Source, rest: Unlabelled | None, teachers: Sequence[Teacher]) -> tuple[Taught, list[str]]:
     """Every picture with its teacher's prob, which also stands in for the masks of the rest, and the lines to print.
 
-    Of several teachers the one whose prob has the largest soft IoU with the mask teaches a picture: each knows another kind of picture
-    best, and the masks tell which. Pictures without a mask get the mean of all.
+    Of several teachers the one whose prob, cut at 0.5, has the largest IoU with the mask teaches a picture: each knows another kind of
+    picture best, and the masks tell which. How soft a teacher's edges are shall not count. Pictures without a mask get the mean of all.
     """
     whole = Joined(labelled, rest) if rest else labelled
     digests = read_digests(whole)
@@ -106,14 +108,14 @@ def _nearest(source: Source, index: int, predictions: Sequence[Predictions]) -> 
     """Number of the teacher whose prob comes nearest to the mask; 0 for a picture that cannot be read, which training replaces."""
     try:
         _, mask = source.load(index)
-        return int(np.argmax([_soft_iou(each.load(index, mask.shape), mask) for each in predictions]))
+        return int(np.argmax([_iou(each.load(index, mask.shape) > HALF, mask > HALF) for each in predictions]))
     except InputError:
         return 0
 
 
-def _soft_iou(prob: UInt8, mask: UInt8) -> float:
-    """Σmin / Σmax, in [0,1]; of two empty ones 1."""
-    return float((np.minimum(prob, mask).sum(dtype=np.int64) + 1) / (np.maximum(prob, mask).sum(dtype=np.int64) + 1))
+def _iou(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    """Of two masks (H,W), in [0,1]; of two empty ones 1."""
+    return float(((found & truth).sum() + 1) / ((found | truth).sum() + 1))
 
 
 def _confidence(path: Path) -> float:
