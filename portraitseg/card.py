@@ -96,7 +96,8 @@ class Card:
         height, width = self.size
         size = f"{height}" if height == width else f"{height}x{width}"
         arch = "_".join([self.arch, *(str(value) for value in self.options.values() if value not in UNNAMED)])
-        return f"{arch}-wm{round(self.wm * 100):03d}-{size}{'-prior' if self.channels == 4 else ''}"
+        prior = "-prior" if self.channels == 4 and self.output in ("logits", "prob") else ""  # a harmonizer's fourth channel is the mask
+        return f"{arch}-wm{round(self.wm * 100):03d}-{size}{prior}"
 
     def save(self, path: Path) -> None:
         """Write the card as JSON, whole or not at all."""

@@ -57,17 +57,11 @@ def test_int8_is_one_partition_without_float_tensors():
     assert not report.float_tensors
 
 
-told = all(Card.load(card_path(path)).measured for path in ARTIFACTS)
-measured = pytest.mark.skipif(not told, reason="not measured yet: portraitseg benchmark --publish models --data PICTURES")
-
-
-@measured
 def test_the_readme_is_what_the_cards_give():
     text = (MODELS / "README.md").read_text()
     assert readme.insert(text, readme.text(folder.load(MODELS)), "README.md") == text
 
 
-@measured
 @pytest.mark.parametrize("path", ARTIFACTS, ids=lambda path: path.stem)
 def test_the_figures_are_of_this_file(path):
     card = Card.load(card_path(path))
@@ -85,14 +79,12 @@ def test_the_figures_are_of_this_file(path):
     assert card.limits
 
 
-@measured
 def test_int8_is_within_0_2_points_of_its_float():
     miou = {(model.card.name, model.card.quant): model.measured.miou.value for model in folder.load(MODELS).models}
     for (name, quant), value in miou.items():
         assert quant != "int8" or value > miou[name, "fp32"] - 0.2
 
 
-@measured
 def test_subsets_are_of_the_repository():
     """The numbers of pictures by subset in the cards are those of the list that anyone can read."""
     with (MODELS.parent / "benchmarks" / "subsets.csv").open(newline="") as file:

@@ -67,7 +67,7 @@ def test_a_net_with_training_only_outputs_from_training_to_artifact(data, capsys
     folder = Path("runs/tiny-pictures")
     assert {"head_boundary", "head_side"} <= {layer.name for layer in checkpoint.load(folder / "best.h5")[0].layers}
     assert main("export", [str(folder / "best.h5"), "--quant", "int8", "--allow-drop", "5"]) == 0
-    artifact = folder / "tiny-wm100-32-int8.tflite"
+    artifact = folder / "tiny-wm100-32-prior-int8.tflite"
     metrics = Card.load(artifact.with_suffix(".json")).metrics
     assert metrics["parity_mean_abs"] < 0.05, metrics
     scores = [_iou(path, data, capsys) for path in (folder / "best.h5", artifact)]
