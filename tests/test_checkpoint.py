@@ -78,12 +78,13 @@ def test_another_net_starts_from_the_layers_that_it_shares(saved):
 
 def test_a_net_of_another_kind_does_not_start_from_it(saved, tmp_path):
     _, _, path = saved
+    other = archs.build(archs.new_card("slim_net", size=64))
     with pytest.raises(InputError, match="has no layer of slim_net in its shape"):
-        checkpoint.start_from(archs.build(archs.new_card("slim_net", size=64)), path)
+        checkpoint.start_from(other, path)
     with pytest.raises(InputError, match="is a qat checkpoint; start from the float one"):
-        checkpoint.start_from(archs.build(archs.new_card("slim_net", size=64)), copy(saved, tmp_path, quant="qat"))
+        checkpoint.start_from(other, copy(saved, tmp_path, quant="qat"))
     with pytest.raises(InputError, match="no checkpoint"):
-        checkpoint.start_from(archs.build(archs.new_card("slim_net", size=64)), tmp_path / "none.h5")
+        checkpoint.start_from(other, tmp_path / "none.h5")
 
 
 @pytest.mark.parametrize("arch", ["munet_mnv3", "munet_mnv2"])

@@ -42,6 +42,7 @@ def test_a_fourth_channel_adds_its_kernel():
     assert trainable(build(channels=4)) - trainable(build()) == 3 * 3 * 32
 
 
+@pytest.mark.slow  # the list of all nets (tests/cli/test_archs.py) has this count too
 def test_macs_at_224():
     """By hand: what is added to MobileNetV2's 1x1 and depthwise layers is the first block's own 1x1."""
     stages = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]

@@ -22,6 +22,7 @@ def conv_bn(kernel, inputs, outputs):
     return kernel * kernel * inputs * outputs + 5 * outputs
 
 
+@pytest.mark.slow  # the list of all nets (tests/cli/test_archs.py) has this count too
 def test_training_parameters_are_the_published_ones():
     """53,539,588 counts the statistics of the batch normalisation; ResNet50 up to conv4 is counted by keras.applications."""
     encoder = keras.applications.ResNet50(weights=None, include_top=False, input_shape=(64, 64, 3))

@@ -21,6 +21,7 @@ def sources(model: keras.Model, name: str) -> set[str]:
     return {tensor.name.split("/")[0] for tensor in model.get_layer(name).input}
 
 
+@pytest.mark.slow  # the list of all nets (tests/cli/test_archs.py) has this count too
 def test_published_count_has_two_channels():
     assert build(classes=2).count_params() == 347_570
     assert build(classes=1).count_params() == 347_570 - (2 * 2 * 8 + 1)
@@ -108,7 +109,7 @@ def test_resize_changes_the_function_alone():
     assert np.abs(half(x).numpy() - corners(x).numpy()).max() > 1e-4
 
 
-@pytest.mark.parametrize(("wm", "widths"), [(0.5, [4, 16, 8, 32, 64]), (2.0, [16, 64, 32, 128, 256])])
+@pytest.mark.parametrize(("wm", "widths"), [pytest.param(0.5, [4, 16, 8, 32, 64], marks=pytest.mark.slow), (2.0, [16, 64, 32, 128, 256])])
 def test_wm_scales_every_width(wm, widths):
     model = build(wm=wm)
     names = ("enc_stem1", "enc_stem2", "enc_block1_narrow", "enc_block1_widen", "enc_block22_widen")

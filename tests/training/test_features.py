@@ -94,6 +94,7 @@ def test_a_net_that_has_the_teachers_encoder_has_nothing_to_learn(teacher):
     assert same < 0.15 < other / 2
 
 
+@pytest.mark.slow
 def test_the_objective_adds_it_and_training_brings_the_encoder_nearer(teacher):
     keras.utils.set_random_seed(1)
     card: Card = archs.new_card("munet_mnv3_transition", size=64)

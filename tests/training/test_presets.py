@@ -21,7 +21,7 @@ from portraitseg.training.config import TrainConfig
 from portraitseg.training.presets import PRESETS, defaults, difference
 from portraitseg.training.trainer import Trainer
 
-SLOW = ("u2net", "u2net-cyclical", "slim", "resunet", "portraitnet")
+SLOW = ("u2net", "u2net-cyclical", "slim", "resunet", "portraitnet", "background-unet")
 NARROW = {"u2net": 0.0625, "resunet": 0.0625, "mobilenet_v2_unet": 0.25, "munet_mnv2": 0.35}
 
 

@@ -94,6 +94,7 @@ def test_tensorboard_has_every_step_every_epoch_and_pictures(data, monkeypatch):
     assert np.abs(cv2.resize(first, (160, 134), interpolation=cv2.INTER_AREA).astype(int) - truth).mean() < 6
 
 
+@pytest.mark.slow
 def test_mlflow(data, monkeypatch):
     folder = stopped_and_resumed(data, monkeypatch, "--track", "mlflow")
     from mlflow import MlflowClient
