@@ -270,7 +270,6 @@ def _case(name: str) -> tuple[str, dict[str, object]]:
     return arch, options
 
 
-VARIANTS = ["munet_mnv3_transition resize=align_corners classes=2"]
 SLOW = [  # made of the same layers as the others, or large
     "slim_net",
     "portrait_net",
@@ -290,6 +289,7 @@ SLOW = [  # made of the same layers as the others, or large
     "u2netp",
     "resunet",
     "munet_mnv2 decoder=bilinear",
+    "munet_mnv3_transition resize=align_corners classes=2",
     "munet_mnv3_transition resize=transpose classes=2",
     "munet encoder=mobilenet_v4_conv_small decoder=bilinear",
     "munet encoder=mobilenet_v3_large_full",
@@ -298,7 +298,7 @@ SLOW = [  # made of the same layers as the others, or large
     "slim_net act=relu",
     "slim_net act=leaky",
 ]
-CASES = [name for name in archs.ARCHS if name not in SLOW] + VARIANTS + [pytest.param(name, marks=pytest.mark.slow) for name in SLOW]
+CASES = [name for name in archs.ARCHS if name not in SLOW] + [pytest.param(name, marks=pytest.mark.slow) for name in SLOW]
 
 
 @pytest.mark.parametrize("name", CASES)

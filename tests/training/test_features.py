@@ -85,6 +85,7 @@ def test_the_teacher_sees_the_pictures_in_its_own_range(teacher):
     assert watched.strides == [4, 8, 16, 32] and 0 < float(loss) < 1
 
 
+@pytest.mark.slow
 def test_a_net_that_has_the_teachers_encoder_has_nothing_to_learn(teacher):
     model, card = checkpoint.load(teacher)
     x = tf.constant(RANDOM.uniform(-1, 1, (4, 64, 64, 3)), tf.float32)
