@@ -2,7 +2,7 @@
 
 Into --out go errors.csv, a line a picture, and worst-1.png, worst-2.png, ... with the worst first: picture, truth, prediction, difference
 (red: taken for a person, blue: missed), and the difference of each net in --beside. Printed are where the false pixels lie and, with
---groups, what each group of pictures costs: by how many points the mIoU of the whole set would rise if those pictures had no error.
+--subsets, what each costs: by how many points the mIoU of the whole set would rise if those pictures had no error.
 """
 
 import csv
@@ -15,7 +15,7 @@ from typing import Annotated
 import cv2
 import numpy as np
 import tyro
-from errors_figures import EDGE, REACHES, Counts, costs, distance, read_groups, summary
+from errors_figures import EDGE, REACHES, Counts, costs, distance, summary
 from tqdm import tqdm
 
 from portraitseg import sheet
@@ -24,6 +24,7 @@ from portraitseg.errors import InputError
 from portraitseg.files import atomic
 from portraitseg.image import UInt8, resize, write
 from portraitseg.metrics import confusion, iou
+from portraitseg.publish.accuracy import read_subsets
 from portraitseg.runtime import Runtime, foreign_card, has_card, open_artifact, predict
 
 SIDE = 224  # longer side of a panel in pixels
@@ -41,8 +42,8 @@ class Config:
     """Pictures with masks, found as in training: a folder, a CSV or shards."""
     beside: tuple[str, ...] = ()
     """Nets to compare with, each given like the model."""
-    groups: Path | None = None
-    """A CSV with the columns picture and group (or subset), a line a membership, such as benchmarks/subsets.csv."""
+    subsets: Path | None = None
+    """A CSV with the columns picture and subset, a line a membership, such as benchmarks/subsets.csv and results/errors.csv."""
     worst: int = 50
     """How many pictures to draw."""
     out: Path = Path("runs/errors")
@@ -69,12 +70,12 @@ def main() -> None:
             raise InputError(f"--worst must be 0 or more, got {config.worst}")
         nets = [_open(text) for text in (config.model, *config.beside)]
         source, _ = find_source(config.data)
-        groups = read_groups(config.groups, [source.name(index) for index in range(len(source))]) if config.groups else {}
+        subsets = read_subsets(config.subsets, source) if config.subsets else {}
         rows = _analyse(config, source, nets)
     except InputError as error:
         sys.exit(f"error: {error}")
     counts = {row.picture: row.counts for row in rows}
-    print("\n".join([*summary(len(rows), sum(counts.values()), sum(row.near for row in rows)), *costs(counts, groups)]))
+    print("\n".join([*summary(len(rows), sum(counts.values()), sum(row.near for row in rows)), *costs(counts, subsets)]))
 
 
 def _analyse(config: Config, source: Source, nets: Sequence[tuple[str, Runtime]]) -> list[Row]:

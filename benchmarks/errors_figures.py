@@ -1,14 +1,11 @@
-"""Figures of `errors.py`: where false pixels lie, and what groups of pictures cost."""
+"""Figures of `errors.py`: where false pixels lie, and what subsets cost."""
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterator, Mapping
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from portraitseg.errors import InputError
 from portraitseg.image import UInt8
 from portraitseg.metrics import iou
 
@@ -17,29 +14,6 @@ EDGE = REACHES.index(5)  # what errors.csv calls the edge
 
 Counts = NDArray[np.int64]
 """As of `metrics.confusion`."""
-
-
-def read_groups(path: Path, pictures: Sequence[str]) -> dict[str, set[str]]:
-    """Group -> its pictures, in the file's order; lines without a group count nowhere.
-
-    Raises:
-        InputError: the file is missing, its columns are others, or it names none of the data's `pictures`.
-    """
-    try:
-        lines = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}: {error}; give a CSV such as benchmarks/subsets.csv") from error
-    column = next((name for name in ("group", "subset") if lines and {name, "picture"} <= lines[0].keys()), None)
-    if column is None:
-        found = ", ".join(lines[0]) if lines else "no line"
-        raise InputError(f"{path} must have the columns picture and group (or subset), got {found}; name them in its first line")
-    groups: dict[str, set[str]] = {}
-    for line in lines:
-        if line[column]:
-            groups.setdefault(line[column], set()).add(line["picture"])
-    if not set().union(*groups.values()) & set(pictures):
-        raise InputError(f"{path} names no picture of the data, which has {', '.join(pictures[:3])}, ...; give the CSV of these pictures")
-    return groups
 
 
 def distance(truth: UInt8) -> NDArray[np.float32]:
@@ -57,15 +31,15 @@ def summary(pictures: int, counts: Counts, near: Counts) -> Iterator[str]:
     yield "within {}, {}, {}, {} px of the true edge: ".format(*REACHES) + ", ".join(f"{100 * part / false:.0f}%" for part in near)
 
 
-def costs(counts: Mapping[str, Counts], groups: Mapping[str, set[str]]) -> Iterator[str]:
-    """A line a group: pictures, its own mIoU, its share of all false pixels, and what it costs."""
+def costs(counts: Mapping[str, Counts], subsets: Mapping[str, Collection[str]]) -> Iterator[str]:
+    """A line a subset: pictures, its own mIoU, its share of all false pixels, and what it costs."""
     total = sum(counts.values(), np.zeros(4, np.int64))
-    for group, names in groups.items():
-        inside = [counts[name] for name in sorted(names & counts.keys())]
+    for subset, names in subsets.items():
+        inside = [counts[name] for name in sorted(set(names) & counts.keys())]
         _, extra, missed, _ = own = sum(inside, np.zeros(4, np.int64))
         gain = miou(total + np.array([missed, -extra, -missed, extra])) - miou(total)
         share = 100 * (extra + missed) / max(total[1] + total[2], 1)
-        yield f"{group}: {len(inside)} pictures, mIoU {miou(own):.2f}, {share:.1f}% of the false pixels, costs {gain:.2f} points"
+        yield f"{subset}: {len(inside)} pictures, mIoU {miou(own):.2f}, {share:.1f}% of the false pixels, costs {gain:.2f} points"
 
 
 def miou(counts: Counts) -> float:

@@ -185,9 +185,7 @@ def _checked(card: Card) -> Card:
         "channels": card.channels in (3, 4),
         "classes": card.classes in (1, 2),
         "layout": card.layout in ("nhwc", "nchw"),
-        **{
-            name: isinstance(getattr(card, name), Mapping) for name in ("options", "metrics", "training", "calibration", "made", "measured")
-        },
+        **{name: isinstance(getattr(card, name), Mapping) for name in MAPPINGS},
         **{name: isinstance(getattr(card, name), str) for name in TEXTS},
     }
     for name, good in fine.items():

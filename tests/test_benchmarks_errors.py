@@ -3,20 +3,17 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import errors
+import errors_figures
 import numpy as np
 import pytest
 
 from portraitseg import image
 from portraitseg.cli.defaults import MODEL
 from portraitseg.data.sources import find_source
-from portraitseg.errors import InputError
 from tests import tiny
 
 ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / "benchmarks"))
-
-import errors  # noqa: E402
-import errors_figures  # noqa: E402
 
 
 class Net:
@@ -77,22 +74,6 @@ def test_difference_is_red_where_there_is_too_much_and_blue_where_it_lacks() -> 
     assert (errors.difference(np.full((1, 4, 3), 7, np.uint8), found, truth)[0, [0, 3]] == 7).all()
 
 
-def test_groups_are_read_from_either_column(tmp_path) -> None:
-    path = tmp_path / "some.csv"
-    path.write_text("picture,iou,group\na,1,hair\nb,2,\nc,3,hair\n")
-    assert errors_figures.read_groups(path, ["a", "z"]) == {"hair": {"a", "c"}}
-    path.write_text("picture,subset\na,dark\na,hair\n")
-    assert errors_figures.read_groups(path, ["a"]) == {"dark": {"a"}, "hair": {"a"}}
-    with pytest.raises(InputError, match=r"names no picture of the data, which has q, z, \.\.\."):
-        errors_figures.read_groups(path, ["q", "z"])
-    for text in ("picture,kind\na,1\n", "name,group\na,1\n", ""):
-        path.write_text(text)
-        with pytest.raises(InputError, match="must have the columns picture and group"):
-            errors_figures.read_groups(path, ["a"])
-    with pytest.raises(InputError, match="give a CSV"):
-        errors_figures.read_groups(tmp_path / "missing.csv", ["a"])
-
-
 def run(monkeypatch, *words: object) -> None:
     monkeypatch.setattr(sys, "argv", ["errors.py", *map(str, words)])
     errors.main()
@@ -101,8 +82,8 @@ def run(monkeypatch, *words: object) -> None:
 def test_the_script_writes_sheets_and_a_line_a_picture(tmp_path, monkeypatch, capsys) -> None:
     data = tiny.write_discs(tmp_path / "discs", val=7)
     groups = tmp_path / "groups.csv"
-    groups.write_text("picture,group\nval0,one\n")
-    run(monkeypatch, MODEL, "--data", data, "--beside", MODEL, "--groups", groups, "--worst", 6, "--out", tmp_path / "out")
+    groups.write_text("picture,subset\nval0,one\n")
+    run(monkeypatch, MODEL, "--data", data, "--beside", MODEL, "--subsets", groups, "--worst", 6, "--out", tmp_path / "out")
     assert capsys.readouterr().out.splitlines()[-1].startswith("one: 1 pictures, mIoU ")
     lines = list(csv.DictReader((tmp_path / "out" / "errors.csv").open()))
     assert list(lines[0]) == ["picture", "iou", "fp", "fn", "edge_share", MODEL.stem]

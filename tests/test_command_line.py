@@ -15,7 +15,7 @@ class Settings:
 
 
 def test_only_what_differs_and_no_folders():
-    settings = Settings(phases="", data=Path("/home/x/my set"), teachers=(Path("/a/b.h5"), Path("c.tflite")), quick=True, bn_momentum=0.99)
+    settings = Settings(phases="", data=Path("/data/my set"), teachers=(Path("/a/b.h5"), Path("c.tflite")), quick=True, bn_momentum=0.99)
     line = command_line("run", settings, Settings(), without=("bn_momentum",))
     assert line == "run --phases '' --data 'my set' --teachers b.h5 c.tflite --quick"
     assert command_line("run", Settings(), Settings()) == "run"

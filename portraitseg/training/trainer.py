@@ -17,20 +17,16 @@ import tf_keras as keras
 from tqdm import tqdm
 
 from portraitseg import archs, checkpoint
-from portraitseg.card import Card, InputSpec, card_path
+from portraitseg.card import Card, card_path
 from portraitseg.data import pipeline
 from portraitseg.data.augment import AugmentConfig
 from portraitseg.data.composite import Composer
-from portraitseg.data.pairs import listed
 from portraitseg.data.sources import Dataset, Source
 from portraitseg.data.unlabelled import Taught
-from portraitseg.encoders import pretrained
 from portraitseg.encoders.folded.match import is_folded
 from portraitseg.encoders.folded.unfold import unfold
 from portraitseg.errors import InputError, RunStoppedError
-from portraitseg.runtime import cards
-from portraitseg.runtime.foreign import RANGES
-from portraitseg.training import optimiser, record, schedules, state
+from portraitseg.training import optimiser, record, schedules, start, state
 from portraitseg.training.config import TrainConfig
 from portraitseg.training.distribute import Devices
 from portraitseg.training.features import EncoderTeacher
@@ -151,14 +147,7 @@ class Trainer:
         card = archs.new_card(config.arch, **shape, **config.options)
         with self.devices.scope():
             model = archs.build(card)
-        if config.init and not resume:
-            others = checkpoint.start_from(model, config.init)
-            tqdm.write(f"starts from {config.init}" + (f", but for {listed(others)}" if others else ""))
-            card = replace(card, made=checkpoint.read_card(config.init).made)
-        if config.pretrained and not resume:
-            ranges = {"trained": _trained_input(config.pretrained, config.pretrained_range), "fed": card.input}
-            pretrained.load_pretrained(model, config.pretrained, encoder=archs.encoder_of(card), wm=card.wm, **ranges)
-        return model, card
+        return model, card if resume else start.fill(model, card, config)
 
     def _unfold(self) -> None:
         """Give a folded encoder's batch norms the statistics of the first pictures; of several workers all take the same ones."""
@@ -323,14 +312,6 @@ def _summary_line(row: dict[str, Any], total: int) -> str:
         f"epoch {row['epoch']:>3}/{total}  loss {row['loss']:.4f}  val mIoU {row['val_miou']:.2f}  IoU {row['val_iou']:.2f}  "
         f"MAE {row['val_mae']:.4f}  lr {row['lr']:.1e}  {row['seconds'] / 60:.1f} min"
     )
-
-
-def _trained_input(weights: str, range_: str | None) -> InputSpec | None:
-    """The input that pretrained weights were trained with, as the user or the card inside a file of ours says; None: the usual one."""
-    if range_:
-        return RANGES[range_]
-    card = cards.inside(Path(weights)) if Path(weights).is_file() else None
-    return card.input if card else None
 
 
 def _fingerprint(source: Source, composer: Composer | None) -> str:

@@ -1,0 +1,47 @@
+"""The weights that a new run starts from, beside random ones."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import tf_keras as keras
+from tqdm import tqdm
+
+from portraitseg import archs, checkpoint
+from portraitseg.card import Card, InputSpec
+from portraitseg.data.pairs import listed
+from portraitseg.encoders import pretrained
+from portraitseg.runtime import cards
+from portraitseg.runtime.foreign import RANGES
+from portraitseg.training.settings import NetSettings
+
+
+def fill(model: keras.Model, card: Card, settings: NetSettings) -> Card:
+    """Fill the net from `init` or `pretrained`, where either is set.
+
+    Args:
+        model: the net.
+        card: its card.
+        settings: which of the two.
+
+    Returns:
+        The card, which goes on with how the checkpoint was made.
+
+    Raises:
+        InputError: the weights cannot be had or do not fit.
+    """
+    if settings.init:
+        others = checkpoint.start_from(model, settings.init)
+        tqdm.write(f"starts from {settings.init}" + (f", but for {listed(others)}" if others else ""))
+        return replace(card, made=checkpoint.read_card(settings.init).made)
+    if settings.pretrained:
+        ranges = {"trained": _trained_input(settings.pretrained, settings.pretrained_range), "fed": card.input}
+        pretrained.load_pretrained(model, settings.pretrained, encoder=archs.encoder_of(card), wm=card.wm, **ranges)
+    return card
+
+
+def _trained_input(weights: str, range_: str | None) -> InputSpec | None:
+    """The input that pretrained weights were trained with, as the user or the card inside a file of ours says; None: the usual one."""
+    if range_:
+        return RANGES[range_]
+    card = cards.inside(Path(weights)) if Path(weights).is_file() else None
+    return card.input if card else None
