@@ -125,7 +125,7 @@ def train_batches(
     if share is not None:
         draws, batch = share.of(draws), batch // share.workers
     samples = tf.data.Dataset.from_tensor_slices(draws).map(load, num_parallel_calls=parallel, deterministic=True)
-    return samples.batch(batch, drop_remainder=True).prefetch(PREFETCH)
+    return _untuned(samples.batch(batch, drop_remainder=True).prefetch(PREFETCH))
 
 
 def eval_batches(source: Source, card: Card, *, batch: int) -> tf.data.Dataset:
@@ -154,7 +154,14 @@ def eval_batches(source: Source, card: Card, *, batch: int) -> tf.data.Dataset:
         return index, x
 
     samples = tf.data.Dataset.range(len(source)).map(load, num_parallel_calls=PARALLEL, deterministic=True)
-    return samples.filter(is_good).map(without_flag).batch(batch).prefetch(PREFETCH)
+    return _untuned(samples.filter(is_good).map(without_flag).batch(batch).prefetch(PREFETCH))
+
+
+def _untuned(samples: tf.data.Dataset) -> tf.data.Dataset:
+    """Without tf.data's tuner: all sizes are given here, and an iterator's end waits until the tuner's thread wakes, up to a minute."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return samples.with_options(options)
 
 
 class Prepare:
