@@ -33,6 +33,26 @@ class Blocks:
         np.add(words, one, out=after)  # no bit set becomes 1, all bits set becomes 0, any other is larger
         return np.flatnonzero(np.greater(after, one, out=self.array("soft", words.shape, np.bool_)))
 
+    def look_up(self, values: UInt8, table: UInt8) -> tuple[UInt8, Picked]:
+        """`cv2.LUT`, in half its time where few values lie on the ramp.
+
+        Args:
+            values: (H,W), contiguous.
+            table: (256,), which rises from 0 to 255.
+
+        Returns:
+            (H,W), and the blocks that hold anything between 0 and 255.
+        """
+        first, end = np.searchsorted(table, [1, 255]).tolist()
+        _, out = cv2.threshold(values, end - 1, 255, cv2.THRESH_BINARY)
+        above = np.subtract(values, first, out=self.array("after", values.shape, np.uint8))  # what is below the ramp wraps round it
+        ramp = np.less(above, end - first, out=self.array("ramp", values.shape, np.bool_))
+        words = _words(ramp)
+        picked = np.flatnonzero(np.not_equal(words, 0, out=self.array("soft", words.shape, np.bool_)))
+        if picked.size:
+            self.put(cv2.LUT(self.take("alpha", values, picked), table), out, picked)
+        return np.asarray(out, np.uint8), picked
+
     def marked(self, mask: NDArray[np.bool_], size: tuple[int, ...]) -> Picked:
         """The blocks of a picture of `size` (H,W) that lie where a mask (h,w) is set."""
         blocks = size[1] // step(size), size[0]
@@ -57,7 +77,7 @@ class Blocks:
     def put(self, values: Array, picture: Array, picked: Picked) -> None:
         """Write gathered blocks (n,B) or (n,B,C) back into a contiguous picture."""
         pixels = step(picture.shape)
-        _rows(picture, pixels)[picked] = _rows(values, pixels)
+        np.put(_rows(picture, pixels), picked, _rows(values, pixels))
 
     def output(self, out: UInt8 | None, shape: tuple[int, ...]) -> UInt8:
         """The array to write a result to: `out`, or without it memory of our own.

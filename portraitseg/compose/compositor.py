@@ -1,7 +1,7 @@
 """Composites at the speed of copying: pixels are copied where the alpha is 0 or 255, and only the band between is blended.
 
 The alpha of a frame is made by three calls, each of them on bytes: `enlarge` the prob, maybe refine it (`refine.Refiner`), and look it up
-in `levels`. `blend.blend` gives the same pictures, within 1 of 255, for alphas of any kind.
+in `levels` (`Compositor.look_up`, or `cv2.LUT`). `blend.blend` gives the same pictures, within 1 of 255, for alphas of any kind.
 """
 
 from functools import lru_cache
@@ -9,7 +9,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from portraitseg.compose.blocks import Blocks
+from portraitseg.compose.blocks import Blocks, Picked
 from portraitseg.errors import InputError
 from portraitseg.image import Float32, UInt8
 
@@ -65,7 +65,11 @@ class Compositor:
         self._blocks = Blocks()
         self._flat: UInt8 = np.empty((0, 0, 3), np.uint8)
 
-    def __call__(self, image: UInt8, alpha: UInt8, background: UInt8, out: UInt8 | None = None) -> UInt8:
+    def look_up(self, large: UInt8, table: UInt8) -> tuple[UInt8, Picked]:
+        """The alpha (H,W) of an enlarged prob (H,W) by a table of `levels`, and its band for `__call__`."""
+        return self._blocks.look_up(np.ascontiguousarray(large), table)
+
+    def __call__(self, image: UInt8, alpha: UInt8, background: UInt8, out: UInt8 | None = None, *, band: Picked | None = None) -> UInt8:
         """Mix as `blend.blend` does.
 
         Args:
@@ -73,6 +77,7 @@ class Compositor:
             alpha: (H,W), 0 to 255.
             background: RGB (H,W,3), or one colour (3,).
             out: RGB (H,W,3), contiguous, to write to.
+            band: of `look_up`, if the alpha is as it came from there; it is searched for if left out.
 
         Returns:
             `out`, or without it RGB (H,W,3) that holds until the next call.
@@ -89,14 +94,14 @@ class Compositor:
         out = self._blocks.output(out, image.shape)
         np.copyto(out, behind)
         cv2.copyTo(image, alpha, out)  # wherever the alpha is not 0; the band is written over now
-        self._mix_band(image, alpha, behind, out)
+        picked = self._blocks.soft(alpha) if band is None else band
+        if picked.size:
+            self._mix_band(image, alpha, behind, out, picked)
         return out
 
-    def _mix_band(self, image: UInt8, alpha: UInt8, behind: UInt8, out: UInt8) -> None:
-        """Blend the blocks with soft alphas, in 16-bit integers."""
-        blocks, picked = self._blocks, self._blocks.soft(alpha)
-        if not picked.size:
-            return
+    def _mix_band(self, image: UInt8, alpha: UInt8, behind: UInt8, out: UInt8, picked: Picked) -> None:
+        """Blend the picked blocks, in 16-bit integers."""
+        blocks = self._blocks
         front, back = blocks.take("front", image, picked), blocks.take("back", behind, picked)
         weight = blocks.array("weight", front.shape, np.uint8)
         cv2.merge([blocks.take("alpha", alpha, picked)] * 3, dst=weight)

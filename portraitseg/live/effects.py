@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-import cv2
-
 from portraitseg.compose import blend
 from portraitseg.compose.backdrops import SECONDS, Backdrop, open_backdrop
+from portraitseg.compose.blocks import Picked
 from portraitseg.compose.bokeh import blur, lens
 from portraitseg.compose.colour_transfer import ColourTransfer
 from portraitseg.compose.components import fill_holes, largest_component
@@ -82,14 +81,14 @@ class Effects:
 
     def __call__(self, frame: Frame, prob: Float32) -> UInt8:
         """See `pipeline.Effect`."""
-        alpha = self.alpha(frame.image, prob)
+        alpha, band = self._mask(frame.image, prob)
         person = self._clean(frame.image, alpha) if self._clean else frame.image
         if self._transparent:
             return blend.cut_out(person, alpha)
         background = self.background(frame, alpha)
         for recolour in self._recolours():
             person = recolour(person, alpha, background)
-        return self._blend(person, alpha, background)
+        return self._blend(person, alpha, background, band=band)
 
     def background(self, frame: Frame, alpha: UInt8 | None = None) -> UInt8:
         """What stands behind the person, RGB (H,W,3); a blurred frame is without the person where `alpha` (H,W) says so."""
@@ -97,10 +96,7 @@ class Effects:
 
     def alpha(self, image: UInt8, prob: Float32) -> UInt8:
         """The mask of RGB (H,W,3): prob (h,w) -> alpha (H,W), 0 to 255."""
-        prob = largest_component(prob) if self._largest else prob
-        prob = fill_holes(prob) if self._holes else prob
-        large = enlarge(prob, image.shape[:2]) if self._refine is None else self._refine(image, prob)
-        return soften(cv2.LUT(large, levels(self.look.threshold, self.look.feather, smooth=self.look.smooth_step)), self.look.soften)
+        return self._mask(image, prob)[0]
 
     def close(self) -> None:
         """Free the backgrounds' files."""
@@ -113,6 +109,14 @@ class Effects:
         backdrop = open_backdrop(text, fit=fit, seconds=seconds)
         self._opened.append(backdrop)
         return lambda frame, alpha: backdrop(frame.image.shape[:2], frame.time)
+
+    def _mask(self, image: UInt8, prob: Float32) -> tuple[UInt8, Picked | None]:
+        """The alpha, and its soft blocks as long as nothing is done to it."""
+        prob = largest_component(prob) if self._largest else prob
+        prob = fill_holes(prob) if self._holes else prob
+        large = enlarge(prob, image.shape[:2]) if self._refine is None else self._refine(image, prob)
+        alpha, band = self._blend.look_up(large, levels(self.look.threshold, self.look.feather, smooth=self.look.smooth_step))
+        return (soften(alpha, self.look.soften), None) if self.look.soften else (alpha, band)
 
     def _recolours(self) -> Iterator[Recolour]:
         """The effects that are on."""

@@ -103,6 +103,16 @@ def test_levels_keep_what_is_sure_and_never_fall(threshold: float, feather: floa
     assert ((table > 0) & (table < 255)).sum() <= feather * 255 + 1
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("bounds", [(0.5, 0.8), (0.5, 0), (0, 0.3), (1, 0.3), (0.2, 1)])
+def test_look_up_is_opencv_s_and_its_band_is_all_that_the_composite_needs(size: tuple[int, int], bounds: tuple[float, float]) -> None:
+    image, large, background = scene(size)
+    compositor, table = Compositor(), levels(*bounds)
+    alpha, band = compositor.look_up(large, table)
+    assert np.array_equal(alpha, cv2.LUT(large, table))
+    assert np.array_equal(compositor(image, alpha, background, band=band), mixed(image, alpha, background))
+
+
 def test_hard_levels_have_two_values() -> None:
     assert levels(0.5, 0).tolist() == [0] * 128 + [255] * 128
 
