@@ -212,3 +212,9 @@ def _folder(root: Path, count: int) -> Folder:
         image.write(root / f"{index}_mask.png", mask)
         pairs.append(Pair(str(index), root / f"{index}.png", root / f"{index}_mask.png"))
     return Folder(pairs)
+
+
+def test_no_tuner_s_thread_is_left_to_be_waited_for_at_an_epoch_s_end() -> None:
+    train = train_batches(Drawn(8), CARD, batch=4, seed=3, epoch=1, augment=NONE)
+    for samples in (train, eval_batches(Drawn(8), CARD, batch=4)):
+        assert samples.options().autotune.enabled is False
