@@ -83,7 +83,7 @@ def test_int8_is_within_0_2_points_of_its_float():
     miou = {(model.card.name, model.card.quant): model.measured.miou.value for model in folder.load(MODELS).models}
     floats = {name: value for (name, quant), value in miou.items() if quant != "int8"}
     both = {name: value for (name, quant), value in miou.items() if quant == "int8" and name in floats}
-    assert len(both) > 6  # of the largest nets the folder has int8 alone
+    assert len(both) > 5  # of the largest nets the folder has int8 alone
     for name, value in both.items():
         assert value > floats[name] - 0.2
 
