@@ -27,12 +27,14 @@ def pack(path: Path, files: dict[str, bytes], *, sums: bytes | None = None, mode
     return path
 
 
-def refused(path: Path, tmp_path: Path, message: str) -> None:
+def refusal(path: Path, tmp_path: Path) -> str:
+    """What unpacking says, having left nothing behind, neither in its folder nor outside."""
     (tmp_path / "out").mkdir()
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError) as error:
         bundle.unpack(path, tmp_path / "out")
-    assert list((tmp_path / "out").iterdir()) == []
-    assert {entry.name for entry in tmp_path.iterdir()} == {path.name, "out"}
+    (tmp_path / "out").rmdir()  # fails if anything lies in it
+    assert list(tmp_path.iterdir()) == [path]
+    return str(error.value)
 
 
 def test_a_good_one(tmp_path: Path) -> None:
@@ -47,19 +49,17 @@ def test_a_good_one(tmp_path: Path) -> None:
     ["../evil", "x/../../evil", "/tmp/evil", "x//evil", "x/..", "C:/evil", "x\\..\\evil", "x/.bashrc", "x/a\nb", "x/" + "a" * 300 + "*"],
 )  # fmt: skip
 def test_names_that_lead_elsewhere(tmp_path: Path, name: str) -> None:
-    refused(pack(tmp_path / "b.zip", {**FILES, name: b"evil"}), tmp_path, "a file may not be named")
+    assert "a file may not be named" in refusal(pack(tmp_path / "b.zip", {**FILES, name: b"evil"}), tmp_path)
 
 
 def test_links_and_odd_compression(tmp_path: Path) -> None:
-    refused(pack(tmp_path / "b.zip", FILES, mode=stat.S_IFLNK | 0o777), tmp_path, "is a link")
-    (tmp_path / "out").rmdir()
-    refused(pack(tmp_path / "b.zip", FILES, method=zipfile.ZIP_LZMA), tmp_path, "in another way than deflate")
+    assert "is a link" in refusal(pack(tmp_path / "b.zip", FILES, mode=stat.S_IFLNK | 0o777), tmp_path)
+    assert "in another way than deflate" in refusal(pack(tmp_path / "b.zip", FILES, method=zipfile.ZIP_LZMA), tmp_path)
 
 
 def test_too_many_or_twice(tmp_path: Path) -> None:
-    refused(pack(tmp_path / "b.zip", {f"x/{number}": b"" for number in range(1001)}), tmp_path, "it holds 1002 files")
-    (tmp_path / "out").rmdir()
-    refused(pack(tmp_path / "b.zip", {**FILES, "x/NET.json": b""}), tmp_path, "or one twice")
+    assert "it holds 1002 files" in refusal(pack(tmp_path / "b.zip", {f"x/{number}": b"" for number in range(1001)}), tmp_path)
+    assert "or one twice" in refusal(pack(tmp_path / "b.zip", {**FILES, "x/NET.json": b""}), tmp_path)
 
 
 BOMB = 0x00F3A7C5  # bytes that stand nowhere else in the file
@@ -69,12 +69,11 @@ def test_a_bomb_is_refused_by_what_it_claims_and_a_false_claim_by_its_checksum(t
     path = pack(tmp_path / "b.zip", {**FILES, "x/zeros": bytes(BOMB)}, method=zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 2**16
     monkeypatch.setattr(bundle, "MAX_BYTES", 2**23)
-    refused(path, tmp_path, "more than 8 MB")
-    (tmp_path / "out").rmdir()
+    assert "more than 8 MB" in refusal(path, tmp_path)
     size = BOMB.to_bytes(4, "little")
     assert path.read_bytes().count(size) >= 2
     path.write_bytes(path.read_bytes().replace(size, (2**10).to_bytes(4, "little")))
-    refused(path, tmp_path, "Bad CRC-32")
+    assert "Bad CRC-32" in refusal(path, tmp_path)
 
 
 @pytest.mark.parametrize(
