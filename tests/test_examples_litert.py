@@ -15,7 +15,8 @@ from portraitseg.export import mediapipe
 from portraitseg.runtime import open_artifact, predict
 
 ROOT = Path(__file__).parents[1]
-MODELS = sorted((ROOT / "models").glob("*.tflite"))
+MODELS = [path for path in sorted((ROOT / "models").glob("*.tflite")) if Card.load(card_path(path)).channels == 3]
+"""Those for single pictures: the examples keep no prior."""
 ALONE = "import runpy, sys; sys.modules['portraitseg'] = None; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
 """Runs a script in a Python that cannot import portraitseg."""
 

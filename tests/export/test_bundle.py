@@ -17,7 +17,8 @@ from portraitseg.errors import InputError
 from portraitseg.export import bundle
 from portraitseg.runtime import open_artifact, predict
 
-MODELS = sorted((Path(__file__).parents[2] / "models").glob("*.tflite"))
+MODELS = [path for path in sorted((Path(__file__).parents[2] / "models").glob("*.tflite")) if Card.load(card_path(path)).channels == 3]
+"""Those for single pictures: the examples keep no prior."""
 ALONE = "import runpy, sys; sys.modules['portraitseg'] = None; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
 
 
