@@ -45,8 +45,8 @@ def test_the_card_tells_what_a_user_must_know(path):
 def test_they_find_the_astronaut(path):
     """The suit at the lower left and the face are person, the bare wall on both sides of the head is not."""
     prob = predict(open_artifact(path), image.read(SAMPLE))
-    assert prob[300:420, 120:260].mean() > 0.9
-    assert prob[30:120, 190:260].mean() > 0.9
+    assert prob[300:420, 120:260].mean() > 0.8
+    assert prob[30:120, 190:260].mean() > 0.8
     assert prob[:80, 110:145].mean() < 0.1
     assert prob[:80, -80:].mean() < 0.1
 

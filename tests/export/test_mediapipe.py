@@ -98,7 +98,7 @@ def test_its_own_classes_read_what_we_wrote(made: tuple[Path, dict[str, Card]], 
 
 
 def test_the_same_net_gives_the_same_bytes() -> None:
-    content = (Path(__file__).parents[2] / "models/munet_mnv2_transition-wm035-256-fp32.tflite").read_bytes()
+    content = (Path(__file__).parents[2] / "models/munet_mnv2_transition-wm035-160-fp32.tflite").read_bytes()
     assert mediapipe.with_metadata(content, CARD) == mediapipe.with_metadata(content, CARD)
 
 
