@@ -1,5 +1,6 @@
 """The pictures of a folder's README: mIoU against milliseconds, and mIoU by subset."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from portraitseg.publish.measured import Estimate, Measured
 ACCURACY, SUBSETS = "accuracy.png", "subsets.png"
 MARKS = {"fp32": "o", "int8": "s", "dynamic": "v", "int16x8": "P"}
 """Precision -> mark of its points. fp16 is left out: on a processor it computes what fp32 does."""
+COLOURS = (*(f"C{number}" for number in range(10) if number != 7), "navy", "gold", "darkgreen")
+"""Of the architectures; C7 is grey, the colour of others."""
 TICKS = (0.5, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 200, 500)
 """Milliseconds to write on the axis."""
 
@@ -45,7 +48,7 @@ def _accuracy(published: Published) -> Any:
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=(11, 7), layout="constrained")
     axes = figure.add_subplot()
     nets = _nets(published.models)
-    colours = {arch: f"C{number % 10}" for number, arch in enumerate(dict.fromkeys(files[0].card.arch for files in nets.values()))}
+    colours = dict(zip(dict.fromkeys(files[0].card.arch for files in nets.values()), itertools.cycle(COLOURS), strict=False))
     for files in nets.values():
         colour = colours[files[0].card.arch]
         axes.plot(*zip(*(_place(model.measured) for model in files), strict=True), color=colour, alpha=0.4, lw=1)
