@@ -51,7 +51,7 @@ def test_litert(model: Path, tmp_path: Path) -> None:
     ours = predict(open_artifact(model), image.read(SAMPLE))
     assert mask.shape == (512, 512)
     assert np.abs(mask / 255 - ours).max() < 0.6 / 255
-    assert mask.std() > 100
+    assert mask.std() > 90
 
 
 @pytest.mark.slow

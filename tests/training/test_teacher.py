@@ -24,7 +24,7 @@ from portraitseg.training.settings import LossSettings, TeacherSettings
 from portraitseg.training.teacher import Teacher
 from portraitseg.training.trainer import RunStoppedError, Trainer
 
-ARTIFACT = Path(__file__).parents[2] / "models" / "munet_mnv2_transition-wm035-256-int8.tflite"
+ARTIFACT = Path(__file__).parents[2] / "models" / "munet_mnv2_transition-wm035-160-int8.tflite"
 
 
 class Discs:
