@@ -4,7 +4,7 @@ from typing import Any
 
 import tf_keras as keras
 
-from portraitseg.archs import autoencoder, munet, portrait_nano, portrait_net, prisma_net, resunet, slim_net, u2net, unet
+from portraitseg.archs import autoencoder, munet, portrait_nano, portrait_net, prisma_net, resunet, selfie_net, slim_net, u2net, unet
 from portraitseg.archs.spec import ArchSpec, Heads, Published
 from portraitseg.card import CAFFE, IMAGENET, SYMMETRIC, UNIT, Card
 from portraitseg.encoders import ENCODERS
@@ -71,6 +71,9 @@ ARCHS: dict[str, ArchSpec] = {
         options={"act": tuple(slim_net.ACTS), "resize": RESIZES},
         published=(Published(wm=1.0, folded=347_570, training=347_570, classes=2, options={"act": "prelu"},
                              note="the original's head has two channels; with one, 33 fewer"),)),
+    "selfie_net": ArchSpec(
+        builder=selfie_net.selfie_net, size=256, input=UNIT, paper="MobileNetV3 arXiv:1905.02244; MediaPipe's model card",
+        options={"resize": RESIZES}, published=(Published(wm=1.0, folded=106_401),)),
     "autoencoder": ArchSpec(builder=autoencoder.autoencoder, size=256, input=UNIT, paper="-"),
     "portrait_nano_s": ArchSpec(builder=portrait_nano.small, size=256, paper=_NANO, options={"resize": RESIZES}),
     "portrait_nano_m": ArchSpec(builder=portrait_nano.medium, size=256, paper=_NANO, options={"resize": RESIZES}),

@@ -53,37 +53,58 @@ def load_pretrained(
     else:
         source = _file(Path(weights))
     trained = trained or ENCODERS[encoder].input
-    stem = next(_encoder_layers(model), None)
-    if stem is not None:
-        source = input_range.convert(source, stem, prefix=PREFIX, have=trained, want=fed or trained)
-    return copy_weights(model, source, origin=weights)
+    source = _ranged(model, source, PREFIX, trained, fed or trained)
+    return copy_weights(model, {**_identity(model), **source}, origin=weights)
 
 
-def copy_weights(model: keras.Model, source: _Weights, *, origin: str) -> int:
-    """Fill the encoder's layers from `source` ("layer/weight" -> array); all of them or none. Biases that it lacks become 0.
+def load_whole(model: keras.Model, path: Path, *, trained: InputSpec, fed: InputSpec) -> int:
+    """Copy the weights of a folded file of the same net onto every layer of it, encoder, decoder and head.
+
+    Args:
+        model: a net.
+        path: a .tflite or .onnx file.
+        trained: the input that the file takes.
+        fed: the input that the net gets.
+
+    Returns:
+        The number of layers that were filled; their batch normalisations lack their statistics, see `folded.unfold`.
+
+    Raises:
+        InputError: the file cannot be read or does not fit.
+    """
+    source = _ranged(model, match.read(path, model, prefix=""), "", trained, fed)
+    return copy_weights(model, source, origin=str(path), prefix="")
+
+
+def _ranged(model: keras.Model, source: _Weights, prefix: str, trained: InputSpec, fed: InputSpec) -> _Weights:
+    stem = next(_layers(model, prefix), None)
+    return source if stem is None else input_range.convert(source, stem, prefix=prefix, have=trained, want=fed)
+
+
+def copy_weights(model: keras.Model, source: _Weights, *, origin: str, prefix: str = PREFIX) -> int:
+    """Fill the layers that start with `prefix`, from `source` ("layer/weight" -> array); all or none. Biases that it lacks become 0.
 
     Raises:
         InputError: a layer is missing in the source or has another shape.
     """
-    source = {**_identity(model), **source}
     found: list[tuple[keras.layers.Layer, list[np.ndarray]]] = []
     problems: list[str] = []
-    for layer in _encoder_layers(model):
-        arrays, missing = _match(layer, source, first=not found)
+    for layer in _layers(model, prefix):
+        arrays, missing = _match(layer, source, prefix, first=not found)
         problems += missing
         found.append((layer, arrays))
     if problems:
         raise InputError(
-            f"{origin} does not fit this encoder: {'; '.join(problems[:3])}{' ...' if len(problems) > 3 else ''}; "
-            "the file must come from the same encoder with the same --wm"
+            f"{origin} does not fit this {'encoder' if prefix else 'net'}: {'; '.join(problems[:3])}{' ...' if len(problems) > 3 else ''}; "
+            f"the file must come from the same {'encoder' if prefix else 'net'} with the same --wm"
         )
     for layer, arrays in found:
         layer.set_weights(arrays)
     return len(found)
 
 
-def _encoder_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    return (layer for layer in model.layers if layer.name.startswith(PREFIX) and layer.weights)
+def _layers(model: keras.Model, prefix: str) -> Iterator[keras.layers.Layer]:
+    return (layer for layer in model.layers if layer.name.startswith(prefix) and layer.weights)
 
 
 def _identity(model: keras.Model) -> _Weights:
@@ -97,12 +118,12 @@ def _identity(model: keras.Model) -> _Weights:
     return {f"{EXPAND}/kernel": np.eye(channels, dtype=np.float32)[None, None], **{f"{EXPAND}_BN/{kind}": bn[kind] for kind in bn}}
 
 
-def _match(layer: keras.layers.Layer, source: _Weights, *, first: bool) -> tuple[list[np.ndarray], list[str]]:
-    """The arrays for a layer, the encoder's first or another, and what is wrong with them."""
+def _match(layer: keras.layers.Layer, source: _Weights, prefix: str, *, first: bool) -> tuple[list[np.ndarray], list[str]]:
+    """The arrays for a layer, the first or another, and what is wrong with them."""
     arrays, problems = [], []
     for weight in layer.weights:
         kind = weight.name.rsplit("/", 1)[-1].split(":")[0]
-        key = f"{layer.name.removeprefix(PREFIX)}/{kind}"
+        key = f"{layer.name.removeprefix(prefix)}/{kind}"
         array = source.get(key)
         if array is None and kind == "bias":
             array = np.zeros(weight.shape, np.float32)

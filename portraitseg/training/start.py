@@ -10,6 +10,7 @@ from portraitseg import archs, checkpoint
 from portraitseg.card import Card, InputSpec
 from portraitseg.data.pairs import listed
 from portraitseg.encoders import pretrained
+from portraitseg.encoders.folded import match
 from portraitseg.runtime import cards
 from portraitseg.runtime.foreign import RANGES
 from portraitseg.training.settings import NetSettings
@@ -29,6 +30,11 @@ def fill(model: keras.Model, card: Card, settings: NetSettings) -> Card:
     Raises:
         InputError: the weights cannot be had or do not fit.
     """
+    if settings.init and match.is_folded(str(settings.init)):
+        trained = _trained_input(str(settings.init), settings.pretrained_range) or card.input
+        count = pretrained.load_whole(model, settings.init, trained=trained, fed=card.input)
+        tqdm.write(f"starts from {settings.init}: {count} layers, all there are")
+        return card
     if settings.init:
         others = checkpoint.start_from(model, settings.init)
         tqdm.write(f"starts from {settings.init}" + (f", but for {listed(others)}" if others else ""))
@@ -37,6 +43,13 @@ def fill(model: keras.Model, card: Card, settings: NetSettings) -> Card:
         ranges = {"trained": _trained_input(settings.pretrained, settings.pretrained_range), "fed": card.input}
         pretrained.load_pretrained(model, settings.pretrained, encoder=archs.encoder_of(card), wm=card.wm, **ranges)
     return card
+
+
+def folded_prefix(settings: NetSettings) -> str | None:
+    """What the names of the layers begin with that a folded file filled; None: there was no such file."""
+    if settings.init and match.is_folded(str(settings.init)):
+        return ""
+    return pretrained.PREFIX if settings.pretrained and match.is_folded(settings.pretrained) else None
 
 
 def _trained_input(weights: str, range_: str | None) -> InputSpec | None:

@@ -23,7 +23,6 @@ from portraitseg.data.augment import AugmentConfig
 from portraitseg.data.composite import Composer
 from portraitseg.data.sources import Dataset, Source
 from portraitseg.data.unlabelled import Taught
-from portraitseg.encoders.folded.match import is_folded
 from portraitseg.encoders.folded.unfold import unfold
 from portraitseg.errors import InputError, RunStoppedError
 from portraitseg.training import optimiser, record, schedules, start, state
@@ -71,8 +70,8 @@ class Trainer:
         self.composer = config.composer(dataset.train, self.card.size)
         self.progress = Progress(data=_fingerprint(dataset.train, self.composer), before=dict(card.made))
         self.saved = self._load_state() if resume else None
-        if config.pretrained and is_folded(config.pretrained) and not resume:
-            self._unfold()
+        if not resume:
+            self._unfold(start.folded_prefix(config))
 
     @property
     def best(self) -> Path:
@@ -149,11 +148,13 @@ class Trainer:
             model = archs.build(card)
         return model, card if resume else start.fill(model, card, config)
 
-    def _unfold(self) -> None:
-        """Give a folded encoder's batch norms the statistics of the first pictures; of several workers all take the same ones."""
+    def _unfold(self, prefix: str | None) -> None:
+        """Give batch norms that a folded file filled the statistics of the first pictures; of several workers all take the same ones."""
+        if prefix is None:
+            return
         model = self._local()
         batches = self._batches(share=None).take(math.ceil(UNFOLDED_BY / self.step_batch))
-        unfold(model, (batch["x"] for batch in batches))
+        unfold(model, (batch["x"] for batch in batches), prefix=prefix)
         if model is not self.model:
             self.model.set_weights(model.get_weights())
 

@@ -2,20 +2,23 @@
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Float32 = npt.NDArray[np.float32]
+Form = Literal["", "depthwise", "transposed"]
+"""Of a convolution."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kernel:
     """Weights of a convolution, as Keras has them."""
 
-    depthwise: bool
+    form: Form = ""
     values: Float32
-    """(h,w,in,out); depthwise: (h,w,in,multiplier)."""
+    """(h,w,in,out); depthwise: (h,w,in,multiplier); transposed: (h,w,out,in)."""
     bias: Float32
     """(out,)."""
     relu6: bool = False
@@ -24,12 +27,13 @@ class Kernel:
     @property
     def channels(self) -> int:
         """That it gives."""
-        return int(self.values.shape[2] * self.values.shape[3] if self.depthwise else self.values.shape[3])
+        last, product = self.values.shape[3], self.values.shape[2] * self.values.shape[3]
+        return int({"": last, "depthwise": product, "transposed": self.values.shape[2]}[self.form])
 
     @property
     def kind(self) -> str:
         """For messages and comparisons, such as "depthwise (3, 3, 16, 1)"."""
-        return kind_of(self.values.shape, depthwise=self.depthwise)
+        return kind_of(self.values.shape, self.form)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +64,9 @@ class Conv:
     """Name of an operator `by_channel` in between; empty: there is none."""
 
 
-def kind_of(shape: tuple[int, ...], *, depthwise: bool) -> str:
+def kind_of(shape: tuple[int, ...], form: Form) -> str:
     """See `Kernel.kind`."""
-    return f"{'depthwise ' if depthwise else ''}{tuple(int(side) for side in shape)}"
+    return f"{form} {tuple(int(side) for side in shape)}".lstrip()
 
 
 def trace(operators: Iterable[Operator]) -> Iterator[Conv]:

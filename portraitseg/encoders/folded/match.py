@@ -1,7 +1,7 @@
-"""A file's convolutions onto the encoder's layers, in the order of the graph.
+"""A file's convolutions onto the layers of an encoder or a whole net, in the order of the graph.
 
 A file has no layer names that could be relied on. Each convolution is therefore checked for its kind, its shape and the convolutions that
-it follows; strides, paddings and activations are the encoder's own. What comes behind the encoder is not looked at.
+it follows; strides, paddings and activations are our own. What comes behind is not looked at.
 """
 
 import sys
@@ -13,12 +13,15 @@ import tensorflow as tf
 import tf_keras as keras
 
 from portraitseg.encoders.folded import onnx, tflite, widths
-from portraitseg.encoders.folded.graph import Conv, Float32, Kernel, Operator, kind_of, trace
+from portraitseg.encoders.folded.graph import Conv, Float32, Form, Kernel, Operator, kind_of, trace
 from portraitseg.errors import InputError
 from portraitseg.layers import HardSigmoid
 
 Weights = dict[str, Float32]
 READERS: dict[str, Callable[[Path], Iterable[Operator]]] = {".tflite": tflite.operators, ".onnx": onnx.operators}
+
+CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+"""Keras derives its transposed one from the first."""
 
 HARD_SIGMOID = np.float32(3)
 """What a hard sigmoid, relu6(x + 3) / 6, adds; TensorFlow Lite's converter merges it into the bias in front."""
@@ -29,14 +32,14 @@ def is_folded(weights: str) -> bool:
     return Path(weights).suffix.lower() in READERS
 
 
-def read(path: Path, model: keras.Model, *, prefix: str, optional: str) -> Weights:
-    """The file's convolutions as weights of the encoder's layers; biases become the shifts of the batch normalisations.
+def read(path: Path, model: keras.Model, *, prefix: str, optional: str = "") -> Weights:
+    """The file's convolutions as weights of the layers; biases become the shifts of the batch normalisations.
 
     Args:
         path: the file.
-        model: a flat graph that has the encoder.
-        prefix: of the names of the encoder's layers.
-        optional: a convolution of the encoder that is passed over if the file's next one does not fit it.
+        model: a flat graph.
+        prefix: of the names of the layers to fill, the encoder's; empty: all.
+        optional: a convolution that is passed over if the file's next one does not fit it.
 
     Returns:
         By layer/weight without the prefix, such as Conv1/kernel; nothing for a convolution that was passed over.
@@ -60,25 +63,25 @@ def read(path: Path, model: keras.Model, *, prefix: str, optional: str) -> Weigh
 
 
 def _pairs(path: Path, model: keras.Model, prefix: str, optional: str) -> Iterator[tuple[keras.layers.Layer, Conv]]:
-    """Each convolution of the encoder with the file's."""
+    """Each convolution with the file's."""
     convs, held = trace(READERS[path.suffix.lower()](path)), None
     after: dict[str, frozenset[int]] = {}  # layer -> the file's convolutions that it comes after
     for layer in model.layers:
         after[layer.name] = frozenset().union(*(after[source] for source in _sources(layer)))
-        if not (layer.name.startswith(prefix) and isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D)):
+        if not (layer.name.startswith(prefix) and isinstance(layer, CONVOLUTIONS)):
             continue
         conv = held or next(convs, None)
         held = conv if layer.name == optional and conv and not _fits(layer, conv) else None
         if not held:
-            yield layer, _checked(path, layer, conv, after)
+            yield layer, _checked(path, layer, conv, after, "encoder" if prefix else "net")
             after[layer.name] = frozenset([conv.number]) if conv else frozenset()
 
 
-def _checked(path: Path, layer: keras.layers.Layer, conv: Conv | None, after: dict[str, frozenset[int]]) -> Conv:
+def _checked(path: Path, layer: keras.layers.Layer, conv: Conv | None, after: dict[str, frozenset[int]], part: str) -> Conv:
     """The convolution, if it is the layer's."""
-    remedy = "the file must hold the same encoder at the same --wm"
+    remedy = f"the file must hold the same {part} at the same --wm"
     if conv is None:
-        raise InputError(f"{path} does not fit this encoder: it has no convolution left for {layer.name}; {remedy}")
+        raise InputError(f"{path} does not fit this {part}: it has no convolution left for {layer.name}; {remedy}")
     problem = ""
     if not _fits(layer, conv):
         problem = f"is {conv.kernel.kind}, {layer.name} needs {_needed(layer)}"
@@ -93,13 +96,13 @@ def _checked(path: Path, layer: keras.layers.Layer, conv: Conv | None, after: di
     elif conv.kernel.bias.any() and not (layer.use_bias or _norm(layer)):
         problem = f"has a bias, which {layer.name} has no place for"
     if problem:
-        raise InputError(f"{path} does not fit this encoder: its convolution {conv.number + 1} ({conv.name}) {problem}; {remedy}")
+        raise InputError(f"{path} does not fit this {part}: its convolution {conv.number + 1} ({conv.name}) {problem}; {remedy}")
     return conv
 
 
 def _weights(layer: keras.layers.Layer, kernel: Kernel) -> dict[str, Weights]:
     """By layer: the convolution's, and a batch normalisation's that, in inference, adds the bias and nothing more (see `unfold`)."""
-    own = {"depthwise_kernel" if kernel.depthwise else "kernel": kernel.values}
+    own = {"depthwise_kernel" if kernel.form == "depthwise" else "kernel": kernel.values}
     norm, bias = _norm(layer), kernel.bias - (HARD_SIGMOID if kernel.relu6 and _gates(layer) else 0)
     if norm is None:
         return {layer.name: own | ({"bias": bias} if layer.use_bias else {})}
@@ -110,12 +113,18 @@ def _weights(layer: keras.layers.Layer, kernel: Kernel) -> dict[str, Weights]:
 
 def _fits(layer: keras.layers.Layer, conv: Conv) -> bool:
     """Whether kind and shape agree, or so nearly that the kernel can be widened."""
-    kind = conv.kernel.depthwise == isinstance(layer, keras.layers.DepthwiseConv2D)
-    return kind and widths.fits(tuple(layer.weights[0].shape), conv.kernel, first=not conv.number)
+    return conv.kernel.form == _form(layer) and widths.fits(tuple(layer.weights[0].shape), conv.kernel, first=not conv.number)
 
 
 def _needed(layer: keras.layers.Layer) -> str:
-    return kind_of(layer.weights[0].shape, depthwise=isinstance(layer, keras.layers.DepthwiseConv2D))
+    return kind_of(layer.weights[0].shape, _form(layer))
+
+
+def _form(layer: keras.layers.Layer) -> Form:
+    """Of a layer among CONVOLUTIONS."""
+    if isinstance(layer, keras.layers.DepthwiseConv2D):
+        return "depthwise"
+    return "transposed" if isinstance(layer, keras.layers.Conv2DTranspose) else ""
 
 
 def _norm(layer: keras.layers.Layer) -> keras.layers.Layer | None:

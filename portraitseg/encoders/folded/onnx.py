@@ -37,22 +37,25 @@ def operators(path: Path) -> Iterator[Operator]:
             name=f"{node.op_type} {node.output[0] if node.output else ''}"[:80],
             inputs=tuple(name for name in node.input if name and name not in constants),
             outputs=tuple(node.output),
-            kernel=partial(_kernel, path, node, constants) if node.op_type == "Conv" else None,
+            kernel=partial(_kernel, path, node, constants) if node.op_type in ("Conv", "ConvTranspose") else None,
             by_channel=scales or node.op_type == "BatchNormalization",
         )
 
 
 def _kernel(path: Path, node: Any, constants: dict[str, Any]) -> Kernel:
-    """(out,in/group,h,w) as Keras has it."""
+    """(out,in/group,h,w), or transposed (in,out/group,h,w), as Keras has it."""
     values = _values(path, node.input[1] if len(node.input) > 1 else "", constants)
-    bias = _values(path, node.input[2], constants) if len(node.input) > 2 and node.input[2] else np.zeros(values.shape[:1], np.float32)
+    out = values.shape[1 if node.op_type == "ConvTranspose" else 0] if values.ndim > 1 else 0
+    bias = _values(path, node.input[2], constants) if len(node.input) > 2 and node.input[2] else np.zeros(out, np.float32)
     group = next((item.i for item in node.attribute if item.name == "group"), 1)
     if values.ndim != 4:
         raise InputError(f"{path}: the kernel {node.input[1]!r} has {values.ndim} dimensions; a picture's has 4")
+    if node.op_type == "ConvTranspose":
+        return Kernel(form="transposed", values=values.transpose(2, 3, 1, 0), bias=bias)
     if group > 1 and values.shape[1] == 1 and not values.shape[0] % group:
         grouped = values.reshape(group, -1, *values.shape[2:])  # in,multiplier,h,w
-        return Kernel(depthwise=True, values=grouped.transpose(2, 3, 0, 1), bias=bias)
-    return Kernel(depthwise=False, values=values.transpose(2, 3, 1, 0), bias=bias)
+        return Kernel(form="depthwise", values=grouped.transpose(2, 3, 0, 1), bias=bias)
+    return Kernel(values=values.transpose(2, 3, 1, 0), bias=bias)
 
 
 def _values(path: Path, name: str, constants: dict[str, Any]) -> Float32:

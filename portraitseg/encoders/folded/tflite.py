@@ -9,12 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from portraitseg.encoders.folded.graph import Float32, Kernel, Operator
+from portraitseg.encoders.folded.graph import Float32, Form, Kernel, Operator
 from portraitseg.errors import InputError, one_line
 from portraitseg.flatbuffer import MALFORMED, MOST
 from portraitseg.tflite_metadata import IDENTIFIER
 
 ARITHMETIC = ("ADD", "SUB", "MUL", "DIV")
+FORMS: dict[str, Form] = {
+    "CONV_2D": "",
+    "DEPTHWISE_CONV_2D": "depthwise",
+    "TRANSPOSE_CONV": "transposed",
+    "Convolution2DTransposeBias": "transposed",  # MediaPipe's own
+}
 DTYPES = {"FLOAT32": "<f4", "FLOAT16": "<f2", "INT8": "i1", "UINT8": "u1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8"}
 """Of weights and biases, by the schema's name."""
 
@@ -62,25 +68,27 @@ class _File:
                 name=f"{kind} {self.name(outputs[0])}" if outputs else kind,
                 inputs=tuple(index for index in inputs if index not in constants),
                 outputs=tuple(outputs),
-                kernel=partial(self.kernel, operator, inputs, kind) if kind in ("CONV_2D", "DEPTHWISE_CONV_2D") else None,
+                kernel=partial(self.kernel, operator, inputs, FORMS[kind]) if kind in FORMS else None,
                 by_channel=kind in ARITHMETIC and any(np.prod(self.shape(index)) > 1 for index in constants),
             )
 
-    def kernel(self, operator: Any, inputs: list[int], kind: str) -> Kernel:
+    def kernel(self, operator: Any, inputs: list[int], form: Form) -> Kernel:
         with _damaged(self.path):
-            values, depthwise = self.values(inputs[1]), kind == "DEPTHWISE_CONV_2D"
-            out = values.shape[3 if depthwise else 0]
-            bias = self.values(inputs[2]) if len(inputs) > 2 else np.zeros(out, np.float32)
-            # from 1,h,w,in * multiplier or out,h,w,in
-            values = values.reshape(*values.shape[1:3], self.shape(inputs[0])[3], -1) if depthwise else values.transpose(1, 2, 3, 0)
-            return Kernel(depthwise=depthwise, values=values, bias=bias, relu6=self.relu6(operator, depthwise=depthwise))
+            x, weights, *bias = (inputs[2], inputs[1], *inputs[3:]) if self.kind(operator) == "TRANSPOSE_CONV" else inputs
+            values = self.values(weights)  # out,h,w,in; depthwise 1,h,w,in * multiplier
+            shift = self.values(bias[0]) if bias else np.zeros(values.shape[3 if form == "depthwise" else 0], np.float32)
+            if form == "depthwise":
+                values = values.reshape(*values.shape[1:3], self.shape(x)[3], -1)
+            else:
+                values = values.transpose((1, 2, 0, 3) if form == "transposed" else (1, 2, 3, 0))
+            return Kernel(form=form, values=values, bias=shift, relu6=self.relu6(operator, form))
 
-    def relu6(self, operator: Any, *, depthwise: bool) -> bool:
+    def relu6(self, operator: Any, form: Form) -> bool:
         """Whether a convolution ends in a ReLU6."""
         table = operator.BuiltinOptions()
-        if table is None:
+        if table is None or form == "transposed":
             return False
-        options = self.schema.DepthwiseConv2DOptions() if depthwise else self.schema.Conv2DOptions()
+        options = self.schema.DepthwiseConv2DOptions() if form else self.schema.Conv2DOptions()
         options.Init(table.Bytes, table.Pos)
         return bool(options.FusedActivationFunction() == self.schema.ActivationFunctionType.RELU6)
 
@@ -129,7 +137,8 @@ class _File:
         if not 0 <= number < self.model.OperatorCodesLength():
             raise IndexError(f"there is no operator code {number}")
         code = self.model.OperatorCodes(number)
-        return str(self.kinds.get(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()), "UNKNOWN"))
+        kind = str(self.kinds.get(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()), "UNKNOWN"))
+        return (code.CustomCode() or b"").decode(errors="replace") if kind == "CUSTOM" else kind
 
 
 def _ints(vector: Any) -> list[int]:

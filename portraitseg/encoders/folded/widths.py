@@ -26,7 +26,9 @@ def fits(shape: tuple[int, ...], kernel: Kernel, *, first: bool) -> bool:
     (channels, out), (needed, wide) = kernel.values.shape[2:], shape[2:]
     if first:
         return channels in (needed, min(needed, 3)) and out == wide
-    if kernel.depthwise:
+    if kernel.form == "transposed":
+        return kernel.values.shape == shape
+    if kernel.form == "depthwise":
         return bool(channels <= needed and out == wide)
     expanded = out * needed == wide * channels  # by the same factor, from an input that was rounded
     return bool(channels <= needed and out <= wide and (out == wide or divisible(out) == wide or expanded))
@@ -39,7 +41,7 @@ def widen(kernel: Kernel, start: Float32, *, first: bool) -> Kernel:
         return kernel
     values = np.array(start, np.float32)
     values[:, :, :channels, :out] = kernel.values
-    if not kernel.depthwise:
+    if not kernel.form:
         values[:, :, channels:] = 0
     wide = replace(kernel, values=values)
     return replace(wide, bias=np.pad(kernel.bias, (0, wide.channels - kernel.channels)))
