@@ -64,7 +64,7 @@ def selfie_net(x: KerasTensor, *, wm: float, classes: int = 1, resize: str = "ha
         x = _block(x, scaled, name=f"enc_block{number}")
         if number in TAPPED:
             skips.append(x)
-    x = _lr_aspp(x, divisible(HEAD * wm), name="aspp")  # N,H/16,W/16,128
+    x = _lr_aspp(x, divisible(HEAD * wm), name="dec4")  # N,H/16,W/16,128
     for level, skip in zip((3, 2, 1), reversed(skips), strict=True):
         x = _up(x, skip, resize, name=f"dec{level}")  # N,H/2^level,W/2^level,S
     return deconv(x, classes, 2, name="head_up")  # N,H,W,classes

@@ -25,7 +25,7 @@ from portraitseg.data.sources import Dataset, Source
 from portraitseg.data.unlabelled import Taught
 from portraitseg.encoders.folded.unfold import unfold
 from portraitseg.errors import InputError, RunStoppedError
-from portraitseg.training import optimiser, record, schedules, start, state
+from portraitseg.training import optimiser, record, schedules, start, state, temperature
 from portraitseg.training.config import TrainConfig
 from portraitseg.training.distribute import Devices
 from portraitseg.training.features import EncoderTeacher
@@ -71,7 +71,7 @@ class Trainer:
         self.progress = Progress(data=_fingerprint(dataset.train, self.composer), before=dict(card.made))
         self.saved = self._load_state() if resume else None
         if not resume:
-            self._unfold(start.folded_prefix(config))
+            self._settle(start.folded_prefix(config))
 
     @property
     def best(self) -> Path:
@@ -148,13 +148,18 @@ class Trainer:
             model = archs.build(card)
         return model, card if resume else start.fill(model, card, config)
 
-    def _unfold(self, prefix: str | None) -> None:
-        """Give batch norms that a folded file filled the statistics of the first pictures; of several workers all take the same ones."""
+    def _settle(self, prefix: str | None) -> None:
+        """Give what a folded file filled the batch-norm statistics, and, if it was all, the temperature, that the first pictures ask for.
+
+        Of several workers all take the same pictures.
+        """
         if prefix is None:
             return
         model = self._local()
         batches = self._batches(share=None).take(math.ceil(UNFOLDED_BY / self.step_batch))
         unfold(model, (batch["x"] for batch in batches), prefix=prefix)
+        if prefix == "":
+            tqdm.write(f"logits divided by {temperature.scale(model, batches):.3g}, which fits the masks best")
         if model is not self.model:
             self.model.set_weights(model.get_weights())
 
