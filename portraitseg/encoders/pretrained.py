@@ -54,7 +54,7 @@ def load_pretrained(
         source = _file(Path(weights))
     trained = trained or ENCODERS[encoder].input
     source = _ranged(model, source, PREFIX, trained, fed or trained)
-    return copy_weights(model, {**_identity(model), **source}, origin=weights)
+    return copy_weights(model, source, origin=weights)
 
 
 def load_whole(model: keras.Model, path: Path, *, trained: InputSpec, fed: InputSpec) -> int:
@@ -87,6 +87,7 @@ def copy_weights(model: keras.Model, source: _Weights, *, origin: str, prefix: s
     Raises:
         InputError: a layer is missing in the source or has another shape.
     """
+    source = {**_identity(model), **source}
     found: list[tuple[keras.layers.Layer, list[np.ndarray]]] = []
     problems: list[str] = []
     for layer in _layers(model, prefix):

@@ -60,8 +60,11 @@ class TrainConfig(
         self.check_samples()
         if self.init and self.pretrained:
             raise InputError("--init gives the encoder its weights too; leave out --pretrained, or --init")
-        if self.pretrained_range and not self.pretrained:
-            raise InputError("--pretrained-range says how the weights of --pretrained were trained; give these too, or leave it out")
+        if self.pretrained_range and not self.pretrained and (self.init is None or self.init.suffix == ".h5"):
+            raise InputError(
+                "--pretrained-range says how the weights of --pretrained, or of an --init that is no checkpoint, were trained; "
+                "give these too, or leave it out"
+            )
         if self.encoder_teacher and (self.strategy != "single" or self.qat_start):
             raise InputError("--encoder-teacher is for float training on one device; leave it out, or --strategy and --qat")
         self.check_qat()

@@ -88,5 +88,25 @@ def test_a_resumed_run_goes_on_with_its_own_weights(tmp_path, dataset, file):
 
 
 def test_a_range_without_weights_is_refused(tmp_path, dataset):
-    with pytest.raises(InputError, match="--pretrained-range says how the weights of --pretrained were trained"):
+    with pytest.raises(InputError, match="--pretrained-range says how the weights of --pretrained, or of an --init that is no checkpoint, were trained"):
         trainer(dataset, tmp_path / "run", pretrained_range="0..1")
+
+
+def test_a_run_starts_as_a_whole_net_from_elsewhere_made_less_sure(tmp_path, dataset, capsys):
+    keras.utils.set_random_seed(5)
+    source = archs.build(archs.new_card("tiny"))
+    head = source.get_layer("head_conv")
+    head.set_weights([1000 * weight for weight in head.get_weights()])
+    spec = tf.TensorSpec((1, 32, 32, 3), tf.float32)
+    function = tf.function(lambda x: source(x, training=False), input_signature=[spec]).get_concrete_function()
+    path = tmp_path / "theirs.tflite"
+    path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([function], source).convert())
+    started = trainer(dataset, tmp_path / "run", init=path)
+    assert "all there are" in capsys.readouterr().out
+    x = (SHOWN / 127.5 - 1).astype(np.float32)
+    ours, theirs = started.model(x).numpy(), source(x).numpy()
+    assert theirs.std() > 10
+    temperature = theirs.std() / ours.std()
+    assert temperature > 20
+    np.testing.assert_allclose(temperature * ours, theirs, rtol=1e-3, atol=1e-3 * np.abs(theirs).max())
+    assert "--init theirs.tflite" in started.fit().made["commands"][0]

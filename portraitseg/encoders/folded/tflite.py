@@ -42,7 +42,10 @@ def operators(path: Path) -> Iterator[Operator]:
 
 
 class _File:
-    """A file's first graph; constants that a DEQUANTIZE unpacks count as its outputs."""
+    """A file's first graph; constants that a DEQUANTIZE unpacks count as its outputs.
+
+    An ADD of a constant right behind a TRANSPOSE_CONV is its bias: older converters write it so.
+    """
 
     def __init__(self, path: Path, content: bytes) -> None:
         from ai_edge_litert import schema_py_generated as schema
@@ -55,22 +58,37 @@ class _File:
         self.unpacked: dict[int, int] = {}
 
     def operators(self) -> Iterator[Operator]:
-        for number in range(_limited(self.graph.OperatorsLength())):
-            operator = self.graph.Operators(number)
-            inputs = [self.unpacked.get(index, index) for index in _ints(operator.InputsAsNumpy()) if index >= 0]
+        count, bias = _limited(self.graph.OperatorsLength()), None
+        for number in range(count):
+            operator, is_bias = self.graph.Operators(number), bias is not None
+            inputs, bias = self.inputs(operator), None
             outputs = _ints(operator.OutputsAsNumpy())
             constants = [index for index in inputs if len(self.data(index))]
             kind = self.kind(operator)
             if kind == "DEQUANTIZE" and constants:
                 self.unpacked[outputs[0]] = inputs[0]
                 continue
+            if kind == "TRANSPOSE_CONV" and len(inputs) == 3 and number + 1 < count:
+                bias = self.added(self.graph.Operators(number + 1), outputs[0])
+                inputs += [] if bias is None else [bias]
             yield Operator(
                 name=f"{kind} {self.name(outputs[0])}" if outputs else kind,
                 inputs=tuple(index for index in inputs if index not in constants),
                 outputs=tuple(outputs),
                 kernel=partial(self.kernel, operator, inputs, FORMS[kind]) if kind in FORMS else None,
-                by_channel=kind in ARITHMETIC and any(np.prod(self.shape(index)) > 1 for index in constants),
+                by_channel=not is_bias and kind in ARITHMETIC and any(np.prod(self.shape(index)) > 1 for index in constants),
             )
+
+    def inputs(self, operator: Any) -> list[int]:
+        return [self.unpacked.get(index, index) for index in _ints(operator.InputsAsNumpy()) if index >= 0]
+
+    def added(self, operator: Any, output: int) -> int | None:
+        """The constant (C,) that an operator adds to a tensor (N,h,w,C); None: it does something else."""
+        inputs = self.inputs(operator)
+        if self.kind(operator) != "ADD" or output not in inputs:
+            return None
+        shape = self.shape(output)[-1:]
+        return next((index for index in inputs if len(self.data(index)) and self.shape(index) == shape), None)
 
     def kernel(self, operator: Any, inputs: list[int], form: Form) -> Kernel:
         with _damaged(self.path):

@@ -1,0 +1,139 @@
+"""A whole net from a folded file: LiteRT computes of the file what ours computes of its weights."""
+
+import flatbuffers
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+
+from portraitseg import archs
+from portraitseg.card import SYMMETRIC, UNIT
+from portraitseg.encoders import pretrained
+from portraitseg.encoders.folded import match
+from portraitseg.errors import InputError
+
+SIZE = 64
+KIND = schema.BuiltinOperator
+X = np.random.default_rng(3).uniform(0, 1, (1, SIZE, SIZE, 3)).astype(np.float32)
+
+
+def net(*, seed: int, wm: float = 0.5) -> keras.Model:
+    """selfie_net with weights and batch-norm statistics that are drawn."""
+    keras.utils.set_random_seed(seed)
+    model = archs.build(archs.new_card("selfie_net", wm=wm, size=SIZE))
+    random = np.random.default_rng(seed)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([random.uniform(0.5, 1.5, value.shape) for value in layer.get_weights()])
+        elif "bias" in [weight.name.split("/")[-1].split(":")[0] for weight in layer.weights]:
+            layer.set_weights([layer.get_weights()[0], random.uniform(-1, 1, layer.get_weights()[1].shape)])
+    return model
+
+
+def content_of(model: keras.Model) -> bytes:
+    module = tf.Module()
+    module.held = model.variables
+    spec = tf.TensorSpec((1, SIZE, SIZE, 3), tf.float32)
+    function = tf.function(lambda x: model(x, training=False), input_signature=[spec]).get_concrete_function()
+    return tf.lite.TFLiteConverter.from_concrete_functions([function], module).convert()
+
+
+def computed(content: bytes) -> np.ndarray:
+    interpreter = Interpreter(model_content=content)
+    runner = interpreter.get_signature_runner()
+    return next(iter(runner(**{next(iter(runner.get_input_details())): X}).values()))
+
+
+def head_as(content: bytes, kind: str) -> bytes:
+    """The file with its transposed convolution as older converters write it, with an ADD for the bias, or as MediaPipe does."""
+    model = schema.ModelT.InitFromPackedBuf(content)
+    graph = model.subgraphs[0]
+    place = next(n for n, op in enumerate(graph.operators) if model.operatorCodes[op.opcodeIndex].builtinCode == KIND.TRANSPOSE_CONV)
+    head, code = graph.operators[place], schema.OperatorCodeT()
+    _, weights, x, bias = head.inputs
+    code.version = 1
+    model.operatorCodes.append(code)
+    if kind == "custom":
+        code.builtinCode, code.deprecatedBuiltinCode, code.customCode = KIND.CUSTOM, KIND.CUSTOM, b"Convolution2DTransposeBias"
+        head.opcodeIndex, head.inputs, head.builtinOptions, head.builtinOptionsType = len(model.operatorCodes) - 1, [x, weights, bias], None, 0
+    else:
+        code.builtinCode, code.deprecatedBuiltinCode = KIND.ADD, KIND.ADD
+        tensor = schema.TensorT()
+        tensor.shape, tensor.type, tensor.buffer, tensor.name = graph.tensors[head.outputs[0]].shape, 0, 0, b"sum"
+        graph.tensors.append(tensor)
+        add = schema.OperatorT()
+        add.opcodeIndex, add.inputs, add.outputs = len(model.operatorCodes) - 1, [len(graph.tensors) - 1, bias], head.outputs
+        head.inputs, head.outputs = list(head.inputs[:3]), [len(graph.tensors) - 1]
+        graph.operators.insert(place + 1, add)
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+@pytest.mark.parametrize("head", ["own", "add", "custom"])
+def test_every_layer_is_filled(tmp_path, head):
+    content = content_of(net(seed=0))
+    path = tmp_path / "net.tflite"
+    path.write_bytes(content if head == "own" else head_as(content, head))
+    model = net(seed=1)
+    filled = pretrained.load_whole(model, path, trained=UNIT, fed=UNIT)
+    assert filled == sum(bool(layer.weights) for layer in model.layers)
+    expected = computed(content)
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(model(X), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+def test_pictures_in_another_range(tmp_path):
+    """All but the rim, where the padding's zeros stand for another colour, which the gates spread over the picture: about the same."""
+    content = content_of(net(seed=0))
+    path = tmp_path / "net.tflite"
+    path.write_bytes(content)
+    model = net(seed=1)
+    pretrained.load_whole(model, path, trained=UNIT, fed=SYMMETRIC)
+    expected = computed(content)
+    right, wrong = (float(np.abs(model(x) - expected).mean()) for x in (2 * X - 1, X))
+    assert right < 0.2 * wrong
+
+
+@pytest.mark.slow
+def test_another_projects_onnx(tmp_path):
+    """A transposed convolution, whose weights ONNX keeps as (in,out,h,w)."""
+    ort, tf2onnx = pytest.importorskip("onnxruntime"), pytest.importorskip("tf2onnx.convert")
+    spec = [tf.TensorSpec((1, SIZE, SIZE, 3), tf.float32, name="image")]
+    source = net(seed=0)
+    proto, _ = tf2onnx.from_function(tf.function(source), input_signature=spec, opset=18)
+    path = tmp_path / "net.onnx"
+    path.write_bytes(proto.SerializeToString())
+    model = net(seed=1)
+    pretrained.load_whole(model, path, trained=UNIT, fed=UNIT)
+    session = ort.InferenceSession(proto.SerializeToString())
+    expected = session.run(None, {session.get_inputs()[0].name: X})[0]
+    np.testing.assert_allclose(model(X), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("wm", [0.5, 1.0])
+def test_a_file_of_another_width_is_refused_and_nothing_changes(tmp_path, wm):
+    path = tmp_path / "net.tflite"
+    path.write_bytes(content_of(net(seed=0, wm=1.5 - wm)))
+    model = net(seed=1, wm=wm)
+    before = model.get_weights()
+    with pytest.raises(InputError, match="does not fit this net: its convolution .* needs .*; the file must hold the same net at the same --wm"):
+        pretrained.load_whole(model, path, trained=UNIT, fed=UNIT)
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_a_transposed_kernel_by_hand(tmp_path):
+    """Output (out) and input (in) of different width, and no symmetry to hide behind: (h,w,out,in) as Keras has it."""
+    kernel = np.arange(2 * 2 * 5 * 3, dtype=np.float32).reshape(2, 2, 5, 3)
+
+    @tf.function(input_signature=[tf.TensorSpec((1, 4, 4, 3), tf.float32)])
+    def up(x):
+        return tf.nn.conv2d_transpose(x, kernel, (1, 8, 8, 5), 2, "SAME")
+
+    path = tmp_path / "up.tflite"
+    path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([up.get_concrete_function()]).convert())
+    image = keras.Input((4, 4, 3))
+    model = keras.Model(image, keras.layers.Conv2DTranspose(5, 2, 2, padding="same", name="head")(image))
+    np.testing.assert_array_equal(match.read(path, model, prefix="")["head/kernel"], kernel)
