@@ -1,8 +1,10 @@
 """The weights that a new run starts from, beside random ones."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import tensorflow as tf
 import tf_keras as keras
 from tqdm import tqdm
 
@@ -11,8 +13,10 @@ from portraitseg.card import Card, InputSpec
 from portraitseg.data.pairs import listed
 from portraitseg.encoders import pretrained
 from portraitseg.encoders.folded import match
+from portraitseg.encoders.folded.unfold import unfold
 from portraitseg.runtime import cards
 from portraitseg.runtime.foreign import RANGES
+from portraitseg.training import narrowing, temperature
 from portraitseg.training.settings import NetSettings
 
 
@@ -45,11 +49,25 @@ def fill(model: keras.Model, card: Card, settings: NetSettings) -> Card:
     return card
 
 
-def folded_prefix(settings: NetSettings) -> str | None:
-    """What the names of the layers begin with that a folded file filled; None: there was no such file."""
-    if settings.init and match.is_folded(str(settings.init)):
-        return ""
-    return pretrained.PREFIX if settings.pretrained and match.is_folded(settings.pretrained) else None
+def settle(model: keras.Model, settings: NetSettings, batches: Iterable[Mapping[str, tf.Tensor]]) -> None:
+    """Finish what needs pictures: a narrower encoder, batch-norm statistics, the temperature; nothing where none is needed.
+
+    Args:
+        model: a net that `fill` has filled.
+        settings: the same.
+        batches: see `temperature.scale`; read several times.
+    """
+    whole = bool(settings.init) and match.is_folded(str(settings.init))
+    folded = whole or (bool(settings.pretrained) and match.is_folded(str(settings.pretrained)))
+    if settings.init and not whole:
+        wide, _ = checkpoint.load(settings.init)
+        if kept := narrowing.narrow(model, wide, (batch["x"] for batch in batches)):
+            tqdm.write(f"{len(kept)} bottlenecks are narrower and keep {min(kept):.0%} to {max(kept):.0%} of their variance")
+            folded = True
+    if folded:
+        unfold(model, (batch["x"] for batch in batches), prefix="" if whole else pretrained.PREFIX)
+    if whole:
+        tqdm.write(f"logits divided by {temperature.scale(model, batches):.3g}, which fits the masks best")
 
 
 def _trained_input(weights: str, range_: str | None) -> InputSpec | None:

@@ -23,9 +23,8 @@ from portraitseg.data.augment import AugmentConfig
 from portraitseg.data.composite import Composer
 from portraitseg.data.sources import Dataset, Source
 from portraitseg.data.unlabelled import Taught
-from portraitseg.encoders.folded.unfold import unfold
 from portraitseg.errors import InputError, RunStoppedError
-from portraitseg.training import optimiser, record, schedules, start, state, temperature
+from portraitseg.training import optimiser, record, schedules, start, state
 from portraitseg.training.config import TrainConfig
 from portraitseg.training.distribute import Devices
 from portraitseg.training.features import EncoderTeacher
@@ -37,8 +36,8 @@ from portraitseg.training.step import freeze, make_train_step
 from portraitseg.training.tracking import Tracking
 from portraitseg.training.validation import Watch, validate
 
-UNFOLDED_BY = 128
-"""Pictures that give the batch norms of a folded encoder their statistics."""
+SETTLED_BY = 128
+"""Pictures that finish what a net starts from, see `start.settle`."""
 
 
 class Trainer:
@@ -70,8 +69,8 @@ class Trainer:
         self.composer = config.composer(dataset.train, self.card.size)
         self.progress = Progress(data=_fingerprint(dataset.train, self.composer), before=dict(card.made))
         self.saved = self._load_state() if resume else None
-        if not resume:
-            self._settle(start.folded_prefix(config))
+        if (config.init or config.pretrained) and not resume:
+            self._settle()
 
     @property
     def best(self) -> Path:
@@ -148,18 +147,10 @@ class Trainer:
             model = archs.build(card)
         return model, card if resume else start.fill(model, card, config)
 
-    def _settle(self, prefix: str | None) -> None:
-        """Give what a folded file filled the batch-norm statistics, and, if it was all, the temperature, that the first pictures ask for.
-
-        Of several workers all take the same pictures.
-        """
-        if prefix is None:
-            return
+    def _settle(self) -> None:
+        """Finish the start on the first pictures; of several workers all take the same ones."""
         model = self._local()
-        batches = self._batches(share=None).take(math.ceil(UNFOLDED_BY / self.step_batch))
-        unfold(model, (batch["x"] for batch in batches), prefix=prefix)
-        if prefix == "":
-            tqdm.write(f"logits divided by {temperature.scale(model, batches):.3g}, which fits the masks best")
+        start.settle(model, self.config, self._batches(share=None).take(math.ceil(SETTLED_BY / self.step_batch)))
         if model is not self.model:
             self.model.set_weights(model.get_weights())
 

@@ -57,7 +57,12 @@ def head_as(content: bytes, kind: str) -> bytes:
     model.operatorCodes.append(code)
     if kind == "custom":
         code.builtinCode, code.deprecatedBuiltinCode, code.customCode = KIND.CUSTOM, KIND.CUSTOM, b"Convolution2DTransposeBias"
-        head.opcodeIndex, head.inputs, head.builtinOptions, head.builtinOptionsType = len(model.operatorCodes) - 1, [x, weights, bias], None, 0
+        head.opcodeIndex, head.inputs, head.builtinOptions, head.builtinOptionsType = (
+            len(model.operatorCodes) - 1,
+            [x, weights, bias],
+            None,
+            0,
+        )
     else:
         code.builtinCode, code.deprecatedBuiltinCode = KIND.ADD, KIND.ADD
         tensor = schema.TensorT()
@@ -119,7 +124,9 @@ def test_a_file_of_another_width_is_refused_and_nothing_changes(tmp_path, wm):
     path.write_bytes(content_of(net(seed=0, wm=1.5 - wm)))
     model = net(seed=1, wm=wm)
     before = model.get_weights()
-    with pytest.raises(InputError, match="does not fit this net: its convolution .* needs .*; the file must hold the same net at the same --wm"):
+    with pytest.raises(
+        InputError, match="does not fit this net: its convolution .* needs .*; the file must hold the same net at the same --wm"
+    ):
         pretrained.load_whole(model, path, trained=UNIT, fed=UNIT)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
