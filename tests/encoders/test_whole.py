@@ -125,7 +125,7 @@ def test_a_file_of_another_width_is_refused_and_nothing_changes(tmp_path, wm):
     model = net(seed=1, wm=wm)
     before = model.get_weights()
     with pytest.raises(
-        InputError, match="does not fit this net: its convolution .* needs .*; the file must hold the same net at the same --wm"
+        InputError, match=r"does not fit this net: its convolution .* needs .*; the file must hold the same net at the same --wm"
     ):
         pretrained.load_whole(model, path, trained=UNIT, fed=UNIT)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
