@@ -13,6 +13,7 @@ from portraitseg import archs
 from portraitseg.card import SYMMETRIC
 from portraitseg.encoders import ENCODERS, mobilenet_v2, pretrained
 from portraitseg.encoders.folded import match, tflite
+from portraitseg.encoders.folded.graph import trace
 from portraitseg.encoders.folded.unfold import unfold
 from portraitseg.errors import InputError
 from portraitseg.image import to_input
@@ -230,6 +231,31 @@ def test_equal_shapes_in_another_order_are_refused(tmp_path):
         else:
             with pytest.raises(InputError, match=r"convolution 3 .* follows 1, enc_c needs one that follows 2"):
                 match.read(tmp_path / "net.tflite", model, prefix="enc_", optional="")
+
+
+def test_branches_of_different_shape_may_come_in_any_order(tmp_path):
+    random = np.random.default_rng(0)
+    wide, narrow = (random.normal(size=(side, side, 3, 3)).astype(np.float32) for side in (3, 1))
+
+    def content(first, second) -> bytes:
+        @tf.function(input_signature=[tf.TensorSpec((1, 8, 8, 3), tf.float32)])
+        def net(x):
+            return tf.nn.relu(tf.nn.conv2d(x, first, 1, "SAME")) + tf.nn.relu(tf.nn.conv2d(x, second, 1, "SAME"))
+
+        return tf.lite.TFLiteConverter.from_concrete_functions([net.get_concrete_function()]).convert()
+
+    image = keras.Input((8, 8, 3))
+    branches = [keras.layers.Conv2D(3, side, padding="same", name=f"enc_{side}")(image) for side in (3, 1)]
+    model = keras.Model(image, keras.layers.Add()(branches))
+    orders = []
+    for pair in ((wide, narrow), (narrow, wide)):
+        path = tmp_path / "net.tflite"
+        path.write_bytes(content(*pair))
+        orders.append([conv.kernel.values.shape[0] for conv in trace(tflite.operators(path))])
+        found = match.read(path, model, prefix="enc_")
+        np.testing.assert_array_equal(found["3/kernel"], wide)
+        np.testing.assert_array_equal(found["1/kernel"], narrow)
+    assert sorted(orders) == [[1, 3], [3, 1]]
 
 
 def chain(helper, *, norm: bool = False, external: bool = False, computed: bool = False, bad: bool = False) -> bytes:

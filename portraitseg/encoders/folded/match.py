@@ -1,11 +1,12 @@
 """A file's convolutions onto the layers of an encoder or a whole net, in the order of the graph.
 
-A file has no layer names that could be relied on. Each convolution is therefore checked for its kind, its shape and the convolutions that
+A file has no layer names that could be relied on. Each convolution is therefore found by its kind, its shape and the convolutions that
 it follows; strides, paddings and activations are our own. What comes behind is not looked at.
 """
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,9 @@ READERS: dict[str, Callable[[Path], Iterable[Operator]]] = {".tflite": tflite.op
 
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 """Keras derives its transposed one from the first."""
+
+AHEAD = 8
+"""Convolutions of a file that are read before one of them must fit."""
 
 HARD_SIGMOID = np.float32(3)
 """What a hard sigmoid, relu6(x + 3) / 6, adds; TensorFlow Lite's converter merges it into the bias in front."""
@@ -64,17 +68,42 @@ def read(path: Path, model: keras.Model, *, prefix: str, optional: str = "") -> 
 
 def _pairs(path: Path, model: keras.Model, prefix: str, optional: str) -> Iterator[tuple[keras.layers.Layer, Conv]]:
     """Each convolution with the file's."""
-    convs, held = trace(READERS[path.suffix.lower()](path)), None
+    convs, waiting = trace(READERS[path.suffix.lower()](path)), list[Conv]()
     after: dict[str, frozenset[int]] = {}  # layer -> the file's convolutions that it comes after
     for layer in model.layers:
         after[layer.name] = frozenset().union(*(after[source] for source in _sources(layer)))
         if not (layer.name.startswith(prefix) and isinstance(layer, CONVOLUTIONS)):
             continue
-        conv = held or next(convs, None)
-        held = conv if layer.name == optional and conv and not _fits(layer, conv) else None
-        if not held:
+        conv = _next(layer, convs, waiting, after[layer.name])
+        if layer.name != optional or not conv or _fits(layer, conv):
             yield layer, _checked(path, layer, conv, after, "encoder" if prefix else "net")
             after[layer.name] = frozenset([conv.number]) if conv else frozenset()
+        elif conv:
+            waiting.insert(0, conv)
+
+
+def _next(layer: keras.layers.Layer, convs: Iterator[Conv], waiting: list[Conv], after: frozenset[int]) -> Conv | None:
+    """The file's first convolution that fits and has the layer's place in the graph, or else the first that is left, for the message.
+
+    Branches side by side may come in another order than ours.
+
+    Args:
+        layer: a convolution.
+        convs: the file's, as far as they were not read.
+        waiting: those that were read and not taken yet; changed.
+        after: the file's convolutions that the layer comes after.
+    """
+    for conv in chain(tuple(waiting), _read_on(convs, waiting)):
+        if _fits(layer, conv) and conv.after == after:
+            waiting.remove(conv)
+            return conv
+    return waiting.pop(0) if waiting else None
+
+
+def _read_on(convs: Iterator[Conv], waiting: list[Conv]) -> Iterator[Conv]:
+    while len(waiting) < AHEAD and (conv := next(convs, None)):
+        waiting.append(conv)
+        yield conv
 
 
 def _checked(path: Path, layer: keras.layers.Layer, conv: Conv | None, after: dict[str, frozenset[int]], part: str) -> Conv:
