@@ -1,5 +1,7 @@
 """A whole net from a folded file: LiteRT computes of the file what ours computes of its weights."""
 
+import functools
+
 import flatbuffers
 import numpy as np
 import pytest
@@ -88,6 +90,48 @@ def test_every_layer_is_filled(tmp_path, head):
     expected = computed(content)
     assert expected.std() > 0.1
     np.testing.assert_allclose(model(X), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+def test_slopes_and_the_difference_of_two_channels(tmp_path):
+    """A net with PReLUs, one behind an addition and two side by side, and two channels of which the second is the person's."""
+
+    def build(classes: int, seed: int) -> keras.Model:
+        image = keras.Input((8, 8, 3))
+        prelu = functools.partial(keras.layers.PReLU, shared_axes=[1, 2])
+        x = prelu(name="act1")(keras.layers.Conv2D(4, 3, padding="same", name="conv1")(image))
+        one, two = (prelu(name=f"act_{name}")(keras.layers.Conv2D(4, 1, name=f"conv_{name}")(x)) for name in ("a", "b"))
+        x = prelu(name="act2")(keras.layers.Add()([one, two]))
+        model = keras.Model(image, keras.layers.Conv2D(classes, 1, name="head")(x))
+        random = np.random.default_rng(seed)
+        model.set_weights([random.uniform(-1, 1, value.shape) for value in model.get_weights()])
+        return model
+
+    source, model, path = build(2, 0), build(1, 1), tmp_path / "net.tflite"
+    spec = tf.TensorSpec((1, 8, 8, 3), tf.float32, name="image")
+    function = tf.function(source, input_signature=[spec]).get_concrete_function()
+    path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([function], source).convert())
+    assert pretrained.load_whole(model, path, trained=UNIT, fed=UNIT) == 8
+    background, person = np.moveaxis(source(X[:, :8, :8]).numpy(), -1, 0)
+    np.testing.assert_allclose(model(X[:, :8, :8])[..., 0], person - background, atol=1e-5)
+
+
+def test_slopes_in_onnx(tmp_path):
+    """(C,1,1) there, as PyTorch writes them."""
+    onnx = pytest.importorskip("onnx")
+    random = np.random.default_rng(0)
+    make, tensor = onnx.helper.make_node, onnx.numpy_helper.from_array
+    constants = [tensor(random.normal(size=shape).astype(np.float32), name) for name, shape in (("w", (4, 3, 1, 1)), ("s", (4, 1, 1)))]
+    ends = [onnx.helper.make_tensor_value_info(name, 1, [1, channels, 8, 8]) for name, channels in (("x", 3), ("y", 4))]
+    graph = onnx.helper.make_graph(
+        [make("Conv", ["x", "w"], ["a"]), make("PRelu", ["a", "s"], ["y"])], "net", ends[:1], ends[1:], constants
+    )
+    (tmp_path / "net.onnx").write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.PReLU(shared_axes=[1, 2], name="act")(keras.layers.Conv2D(4, 1, name="conv")(image))
+    found = match.read(tmp_path / "net.onnx", keras.Model(image, x), prefix="")
+    kernel, slopes = (onnx.numpy_helper.to_array(constant) for constant in constants)
+    np.testing.assert_array_equal(found["act/alpha"].ravel(), slopes.ravel())
+    np.testing.assert_array_equal(found["conv/kernel"][0, 0], kernel[:, :, 0, 0].T)
 
 
 def test_pictures_in_another_range(tmp_path):

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 Float32 = npt.NDArray[np.float32]
-Form = Literal["", "depthwise", "transposed"]
-"""Of a convolution."""
+Form = Literal["", "depthwise", "transposed", "slopes"]
+"""Of a convolution; or slopes, those of a PReLU, which are kept along with them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class Kernel:
 
     form: Form = ""
     values: Float32
-    """(h,w,in,out); depthwise: (h,w,in,multiplier); transposed: (h,w,out,in)."""
+    """(h,w,in,out); depthwise: (h,w,in,multiplier); transposed: (h,w,out,in); slopes: (1,1,C,1)."""
     bias: Float32
     """(out,)."""
     relu6: bool = False
@@ -28,7 +28,7 @@ class Kernel:
     def channels(self) -> int:
         """That it gives."""
         last, product = self.values.shape[3], self.values.shape[2] * self.values.shape[3]
-        return int({"": last, "depthwise": product, "transposed": self.values.shape[2]}[self.form])
+        return int({"": last, "depthwise": product, "transposed": self.values.shape[2], "slopes": product}[self.form])
 
     @property
     def kind(self) -> str:
@@ -55,7 +55,7 @@ class Conv:
     """A convolution of a file."""
 
     number: int
-    """From 0."""
+    """From 0; of slopes that of the next convolution."""
     name: str
     kernel: Kernel
     after: frozenset[int]
@@ -78,6 +78,8 @@ def trace(operators: Iterable[Operator]) -> Iterator[Conv]:
         after: frozenset[int] = frozenset().union(*(numbers for numbers, _ in before))
         changed = next((name for _, name in before if name), operator.name if operator.by_channel and after else "")
         if operator.kernel:
-            yield Conv(number=number, name=operator.name, kernel=operator.kernel(), after=after, changed=changed)
-            after, changed, number = frozenset([number]), "", number + 1
+            kernel = operator.kernel()
+            yield Conv(number=number, name=operator.name, kernel=kernel, after=after, changed=changed)
+            if kernel.form != "slopes":
+                after, changed, number = frozenset([number]), "", number + 1
         reach.update((name, (after, changed)) for name in operator.outputs)

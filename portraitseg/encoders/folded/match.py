@@ -6,6 +6,7 @@ it follows; strides, paddings and activations are our own. What comes behind is 
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -23,6 +24,8 @@ READERS: dict[str, Callable[[Path], Iterable[Operator]]] = {".tflite": tflite.op
 
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 """Keras derives its transposed one from the first."""
+
+FILLED = (*CONVOLUTIONS, keras.layers.PReLU)
 
 AHEAD = 8
 """Convolutions of a file that are read before one of them must fit."""
@@ -56,8 +59,9 @@ def read(path: Path, model: keras.Model, *, prefix: str, optional: str = "") -> 
     found: Weights = {}
     narrow: list[str] = []
     for layer, conv in _pairs(path, model, prefix, optional):
-        kernel = widths.widen(conv.kernel, layer.get_weights()[0], first=not conv.number)
-        if kernel is not conv.kernel:
+        asked = _asked(layer, conv.kernel)
+        kernel = widths.widen(asked, layer.get_weights()[0], first=not conv.number)
+        if kernel is not asked:
             narrow.append(f"{layer.name}: {conv.kernel.kind} of {kernel.kind}")
         for target, weights in _weights(layer, kernel).items():
             found |= {f"{target.removeprefix(prefix)}/{kind}": values for kind, values in weights.items()}
@@ -69,15 +73,18 @@ def read(path: Path, model: keras.Model, *, prefix: str, optional: str = "") -> 
 def _pairs(path: Path, model: keras.Model, prefix: str, optional: str) -> Iterator[tuple[keras.layers.Layer, Conv]]:
     """Each convolution with the file's."""
     convs, waiting = trace(READERS[path.suffix.lower()](path)), list[Conv]()
+    if not any(isinstance(layer, keras.layers.PReLU) for layer in model.layers):
+        convs = (conv for conv in convs if conv.kernel.form != "slopes")
     after: dict[str, frozenset[int]] = {}  # layer -> the file's convolutions that it comes after
     for layer in model.layers:
         after[layer.name] = frozenset().union(*(after[source] for source in _sources(layer)))
-        if not (layer.name.startswith(prefix) and isinstance(layer, CONVOLUTIONS)):
+        if not (layer.name.startswith(prefix) and isinstance(layer, FILLED)):
             continue
         conv = _next(layer, convs, waiting, after[layer.name])
         if layer.name != optional or not conv or _fits(layer, conv):
             yield layer, _checked(path, layer, conv, after, "encoder" if prefix else "net")
-            after[layer.name] = frozenset([conv.number]) if conv else frozenset()
+            if isinstance(layer, CONVOLUTIONS):
+                after[layer.name] = frozenset([conv.number]) if conv else frozenset()
         elif conv:
             waiting.insert(0, conv)
 
@@ -131,6 +138,8 @@ def _checked(path: Path, layer: keras.layers.Layer, conv: Conv | None, after: di
 
 def _weights(layer: keras.layers.Layer, kernel: Kernel) -> dict[str, Weights]:
     """By layer: the convolution's, and a batch normalisation's that, in inference, adds the bias and nothing more (see `unfold`)."""
+    if kernel.form == "slopes":
+        return {layer.name: {"alpha": kernel.values.reshape(layer.alpha.shape)}}
     own = {"depthwise_kernel" if kernel.form == "depthwise" else "kernel": kernel.values}
     norm, bias = _norm(layer), kernel.bias - (HARD_SIGMOID if kernel.relu6 and _gates(layer) else 0)
     if norm is None:
@@ -142,7 +151,18 @@ def _weights(layer: keras.layers.Layer, kernel: Kernel) -> dict[str, Weights]:
 
 def _fits(layer: keras.layers.Layer, conv: Conv) -> bool:
     """Whether kind and shape agree, or so nearly that the kernel can be widened."""
-    return conv.kernel.form == _form(layer) and widths.fits(tuple(layer.weights[0].shape), conv.kernel, first=not conv.number)
+    if conv.kernel.form == "slopes" == _form(layer):
+        return bool(conv.kernel.values.size == np.prod(layer.alpha.shape))
+    kernel = _asked(layer, conv.kernel)
+    return kernel.form == _form(layer) and widths.fits(tuple(layer.weights[0].shape), kernel, first=not conv.number)
+
+
+def _asked(layer: keras.layers.Layer, kernel: Kernel) -> Kernel:
+    """The kernel, or, of two channels where the layer has one, their difference: logits of person and background become the person's."""
+    if getattr(layer, "filters", 0) != 1 or kernel.channels != 2 or kernel.form not in ("", "transposed"):
+        return kernel
+    axis = 2 if kernel.form == "transposed" else 3
+    return replace(kernel, values=np.diff(kernel.values, axis=axis), bias=np.diff(kernel.bias))
 
 
 def _needed(layer: keras.layers.Layer) -> str:
@@ -150,7 +170,9 @@ def _needed(layer: keras.layers.Layer) -> str:
 
 
 def _form(layer: keras.layers.Layer) -> Form:
-    """Of a layer among CONVOLUTIONS."""
+    """Of a layer among FILLED."""
+    if isinstance(layer, keras.layers.PReLU):
+        return "slopes"
     if isinstance(layer, keras.layers.DepthwiseConv2D):
         return "depthwise"
     return "transposed" if isinstance(layer, keras.layers.Conv2DTranspose) else ""

@@ -37,14 +37,16 @@ def operators(path: Path) -> Iterator[Operator]:
             name=f"{node.op_type} {node.output[0] if node.output else ''}"[:80],
             inputs=tuple(name for name in node.input if name and name not in constants),
             outputs=tuple(node.output),
-            kernel=partial(_kernel, path, node, constants) if node.op_type in ("Conv", "ConvTranspose") else None,
+            kernel=partial(_kernel, path, node, constants) if node.op_type in ("Conv", "ConvTranspose", "PRelu") else None,
             by_channel=scales or node.op_type == "BatchNormalization",
         )
 
 
 def _kernel(path: Path, node: Any, constants: dict[str, Any]) -> Kernel:
-    """(out,in/group,h,w), or transposed (in,out/group,h,w), as Keras has it."""
+    """(out,in/group,h,w), transposed (in,out/group,h,w), or slopes (C,1,1), as Keras has it."""
     values = _values(path, node.input[1] if len(node.input) > 1 else "", constants)
+    if node.op_type == "PRelu":
+        return Kernel(form="slopes", values=values.reshape(1, 1, -1, 1), bias=np.zeros(values.size, np.float32))
     out = values.shape[1 if node.op_type == "ConvTranspose" else 0] if values.ndim > 1 else 0
     bias = _values(path, node.input[2], constants) if len(node.input) > 2 and node.input[2] else np.zeros(out, np.float32)
     group = next((item.i for item in node.attribute if item.name == "group"), 1)

@@ -20,6 +20,7 @@ FORMS: dict[str, Form] = {
     "DEPTHWISE_CONV_2D": "depthwise",
     "TRANSPOSE_CONV": "transposed",
     "Convolution2DTransposeBias": "transposed",  # MediaPipe's own
+    "PRELU": "slopes",
 }
 DTYPES = {"FLOAT32": "<f4", "FLOAT16": "<f2", "INT8": "i1", "UINT8": "u1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8"}
 """Of weights and biases, by the schema's name."""
@@ -93,7 +94,9 @@ class _File:
     def kernel(self, operator: Any, inputs: list[int], form: Form) -> Kernel:
         with _damaged(self.path):
             x, weights, *bias = (inputs[2], inputs[1], *inputs[3:]) if self.kind(operator) == "TRANSPOSE_CONV" else inputs
-            values = self.values(weights)  # out,h,w,in; depthwise 1,h,w,in * multiplier
+            values = self.values(weights)  # out,h,w,in; depthwise 1,h,w,in * multiplier; slopes 1,1,C
+            if form == "slopes":
+                return Kernel(form=form, values=values.reshape(1, 1, -1, 1), bias=np.zeros(values.size, np.float32))
             shift = self.values(bias[0]) if bias else np.zeros(values.shape[3 if form == "depthwise" else 0], np.float32)
             if form == "depthwise":
                 values = values.reshape(*values.shape[1:3], self.shape(x)[3], -1)

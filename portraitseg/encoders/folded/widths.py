@@ -37,7 +37,7 @@ def fits(shape: tuple[int, ...], kernel: Kernel, *, first: bool) -> bool:
 def widen(kernel: Kernel, start: Float32, *, first: bool) -> Kernel:
     """The kernel within one of the layer's shape, whose initial values are `start`; as it is where nothing is missing."""
     channels, out = kernel.values.shape[2:]
-    if first or kernel.values.shape == start.shape:
+    if first or kernel.form == "slopes" or kernel.values.shape == start.shape:
         return kernel
     values = np.array(start, np.float32)
     values[:, :, :channels, :out] = kernel.values
