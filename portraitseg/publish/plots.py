@@ -12,8 +12,8 @@ from portraitseg.publish.labels import label
 from portraitseg.publish.measured import Estimate, Measured
 
 ACCURACY, SUBSETS = "accuracy.png", "subsets.png"
-MARKS = {"fp32": "o", "int8": "s", "dynamic": "v", "int16x8": "P"}
-"""Precision -> mark of its points. fp16 is left out: on a processor it computes what fp32 does."""
+MARKS = {"fp32": "o", "fp16": "^", "int8": "s", "dynamic": "v", "int16x8": "P"}
+"""Precision -> mark of its points. fp16 is drawn where there is no fp32: on a processor it computes the same."""
 COLOURS = (*(f"C{number}" for number in range(10) if number != 7), "navy", "gold", "darkgreen")
 """Of the architectures; C7 is grey, the colour of others."""
 TICKS = (0.5, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 200, 500)
@@ -38,7 +38,9 @@ def _save(figure: Any, path: Path) -> None:
 
 def _nets(models: Sequence[Model]) -> dict[str, list[Model]]:
     """The .tflite files by the net that they hold, the most exact first."""
-    shown = [model for model in models if model.path.suffix == ".tflite" and model.card.quant in MARKS]
+    shown = [model for model in models if model.path.suffix == ".tflite"]
+    plain = {model.card.name for model in shown if model.card.quant == "fp32"}
+    shown = [model for model in shown if model.card.quant != "fp16" or model.card.name not in plain]
     nets = {name: [model for model in shown if model.card.name == name] for name in dict.fromkeys(model.card.name for model in shown)}
     return {name: sorted(files, key=lambda model: list(MARKS).index(model.card.quant)) for name, files in nets.items()}
 
