@@ -49,19 +49,22 @@ def fill(model: keras.Model, card: Card, settings: NetSettings) -> Card:
     return card
 
 
-def settle(model: keras.Model, settings: NetSettings, batches: Iterable[Mapping[str, tf.Tensor]]) -> None:
+def settle(model: keras.Model, card: Card, settings: NetSettings, batches: Iterable[Mapping[str, tf.Tensor]]) -> None:
     """Finish what needs pictures: a narrower encoder, batch-norm statistics, the temperature; nothing where none is needed.
 
     Args:
         model: a net that `fill` has filled.
-        settings: the same.
+        card: its card.
+        settings: those of `fill`.
         batches: see `temperature.scale`; read several times.
     """
     whole = bool(settings.init) and match.is_folded(str(settings.init))
     folded = whole or (bool(settings.pretrained) and match.is_folded(str(settings.pretrained)))
     if settings.init and not whole:
-        wide, _ = checkpoint.load(settings.init)
-        if kept := narrowing.narrow(model, wide, (batch["x"] for batch in batches)):
+        other = replace(checkpoint.read_card(settings.init), size=card.size)
+        wide = archs.build(other)
+        checkpoint.load_weights(wide, other, settings.init)
+        if kept := narrowing.narrow(model, wide, (batch["x"][..., : other.channels] for batch in batches)):
             tqdm.write(f"{len(kept)} bottlenecks are narrower and keep {min(kept):.0%} to {max(kept):.0%} of their variance")
             folded = True
     if folded:

@@ -150,7 +150,7 @@ class Trainer:
     def _settle(self) -> None:
         """Finish the start on the first pictures; of several workers all take the same ones."""
         model = self._local()
-        start.settle(model, self.config, self._batches(share=None).take(math.ceil(SETTLED_BY / self.step_batch)))
+        start.settle(model, self.card, self.config, self._batches(share=None).take(math.ceil(SETTLED_BY / self.step_batch)))
         if model is not self.model:
             self.model.set_weights(model.get_weights())
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from portraitseg import archs, tflite_metadata
+from portraitseg import archs, checkpoint, tflite_metadata
 from portraitseg.card import EMBEDDED, UNIT, Card
 from portraitseg.data.sources import open_data
 from portraitseg.errors import InputError
@@ -85,6 +85,17 @@ def test_a_resumed_run_goes_on_with_its_own_weights(tmp_path, dataset, file):
     file.unlink()
     second = Trainer(first.config, dataset, tmp_path / "run", resume=True)
     assert all(np.array_equal(a, b) for a, b in zip(first.model.get_weights(), second.model.get_weights(), strict=True))
+
+
+def test_a_narrower_net_starts_at_another_size_and_with_a_prior_from_a_wider_one(tmp_path, dataset, capsys):
+    wide = archs.build(card := archs.new_card("munet_mnv3", wm=0.5, size=32))
+    checkpoint.save(wide, card, tmp_path / "wide.h5")
+    started = trainer(dataset, tmp_path / "run", arch="munet_mnv3", wm=0.25, size=64, channels=4, init=tmp_path / "wide.h5")
+    assert "5 bottlenecks are narrower" in capsys.readouterr().out
+    seen = [layer for layer in started.model.layers if layer.name == "enc_expanded_conv_1_expand"]
+    assert seen[0].kernel.shape == (1, 1, 4, 72)
+    values = np.linalg.svd(wide.get_layer("enc_expanded_conv_1_expand").kernel[0, 0], compute_uv=False)
+    assert np.linalg.norm(seen[0].kernel) <= np.linalg.norm(values) * (1 + 1e-5)  # a projection of the wide one's
 
 
 def test_a_range_without_weights_is_refused(tmp_path, dataset):
