@@ -50,7 +50,7 @@ def test_they_find_the_astronaut(path):
     assert prob[30:120, 190:260].mean() > sure
     assert prob[:80, 110:145].mean() < 0.1
     assert prob[:80, -80:].mean() < 0.1
-    assert arch == "portrait_net" or prob[:80, :60].mean() < 0.11  # it takes the flag, as the README says
+    assert arch in ("portrait_net", "prisma_net") or prob[:80, :60].mean() < 0.11  # they take the flag, as the README says
 
 
 def test_int8_is_one_partition_without_float_tensors():
