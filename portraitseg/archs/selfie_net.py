@@ -8,25 +8,10 @@ The file's last operator, a custom one of MediaPipe's, is an ordinary transposed
 folded, stands behind each convolution but the gates' and the last.
 """
 
-from typing import NamedTuple
-
 from tf_keras import layers
 
+from portraitseg.encoders.mobilenet_v3 import Block
 from portraitseg.layers import KerasTensor, conv, deconv, depthwise, divisible, hard_swish, norm, relu, upsample
-
-
-class Block(NamedTuple):
-    """An inverted residual."""
-
-    expanded: int
-    channels: int
-    stride: int
-    kernel: int
-    gate: bool
-    """Squeeze-and-excite."""
-    swish: bool
-    """Hard-swish instead of ReLU."""
-
 
 STEM = 16
 BLOCKS = (

@@ -1,4 +1,4 @@
-"""A file's convolutions onto the layers of an encoder or a whole net, in the order of the graph.
+"""A file's convolutions onto the layers of an encoder or a whole net, by their place in the graph.
 
 A file has no layer names that could be relied on. Each convolution is therefore found by its kind, its shape and the convolutions that
 it follows; strides, paddings and activations are our own. What comes behind is not looked at.
