@@ -16,7 +16,7 @@ from portraitseg.encoders.folded import match
 from portraitseg.encoders.folded.unfold import unfold
 from portraitseg.runtime import cards
 from portraitseg.runtime.foreign import RANGES
-from portraitseg.training import narrowing, temperature
+from portraitseg.training import narrowing, temperature, widening
 from portraitseg.training.settings import NetSettings
 
 
@@ -50,7 +50,7 @@ def fill(model: keras.Model, card: Card, settings: NetSettings) -> Card:
 
 
 def settle(model: keras.Model, card: Card, settings: NetSettings, batches: Iterable[Mapping[str, tf.Tensor]]) -> None:
-    """Finish what needs pictures: a narrower encoder, batch-norm statistics, the temperature; nothing where none is needed.
+    """Finish what needs the whole net: another width, batch-norm statistics, the temperature; nothing where none is needed.
 
     Args:
         model: a net that `fill` has filled.
@@ -62,9 +62,11 @@ def settle(model: keras.Model, card: Card, settings: NetSettings, batches: Itera
     folded = whole or (bool(settings.pretrained) and match.is_folded(str(settings.pretrained)))
     if settings.init and not whole:
         other = replace(checkpoint.read_card(settings.init), size=card.size)
-        wide = archs.build(other)
-        checkpoint.load_weights(wide, other, settings.init)
-        if kept := narrowing.narrow(model, wide, (batch["x"][..., : other.channels] for batch in batches)):
+        trained = archs.build(other)
+        checkpoint.load_weights(trained, other, settings.init)
+        if grown := widening.widen(model, trained):
+            tqdm.write(f"{grown} layers are wider than there; until its new channels have learned, the net gives what that one gives")
+        elif kept := narrowing.narrow(model, trained, (batch["x"][..., : other.channels] for batch in batches)):
             tqdm.write(f"{len(kept)} bottlenecks are narrower and keep {min(kept):.0%} to {max(kept):.0%} of their variance")
             folded = True
     if folded:

@@ -85,8 +85,9 @@ def test_behind_an_activation_nothing_is_rotated():
 
 def test_the_bottlenecks_of_an_encoder():
     """munet_mnv3 at half the width: five bottlenecks, of 16 to 96 channels, in 11 blocks."""
+    keras.utils.set_random_seed(0)
     wide = archs.build(archs.new_card("munet_mnv3", wm=1.0, size=32))
     model = archs.build(archs.new_card("munet_mnv3", wm=0.5, size=32))
     kept = narrowing.narrow(model, wide, [tf.random.normal((2, 32, 32, 3))])
     assert len(kept) == 5
-    assert all(0.3 < share < 1 + 1e-6 for share in kept)
+    assert all(0.3 < share < 1 + 1e-4 for share in kept)

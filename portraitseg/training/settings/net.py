@@ -43,8 +43,8 @@ class NetSettings(NetVariant):
     """The net: `portraitseg archs` lists them."""
     init: Path | None = None
     """A checkpoint (.h5) to start from, decoder too, such as one of a smaller size, of another decoder or without the prior channel;
-    layers that it lacks, or has in another shape, start as without it, but the bottlenecks of a wider encoder are cut down. Or a .tflite
-    or .onnx file of the same net, another project's too."""
+    layers that it lacks, or has in another shape, start as without it, but the bottlenecks of a wider encoder are cut down, and a narrower
+    net of the same arch is kept whole. Or a .tflite or .onnx file of the same net, another project's too."""
     pretrained: str | None = None
     """Encoder weights to start from: "imagenet", a Keras .h5 with its layer names, or a .tflite or .onnx that begins with the encoder."""
     pretrained_range: Literal["0..1", "-1..1", "0..255", "imagenet"] | None = None
