@@ -40,9 +40,14 @@ def fill(model: keras.Model, card: Card, settings: NetSettings) -> Card:
         tqdm.write(f"starts from {settings.init}: {count} layers, all there are")
         return card
     if settings.init:
-        others = checkpoint.start_from(model, settings.init)
-        tqdm.write(f"starts from {settings.init}" + (f", but for {listed(others)}" if others else ""))
-        return replace(card, made=checkpoint.read_card(settings.init).made)
+        before = checkpoint.read_card(settings.init)
+        narrower = before.quant == card.quant and before.wm < card.wm
+        if grown := widening.widen(model, _trained(settings.init, card)) if narrower else 0:
+            tqdm.write(f"starts from {settings.init}; {grown} layers are wider here, and what is new in them counts for nothing yet")
+        else:
+            others = checkpoint.start_from(model, settings.init)
+            tqdm.write(f"starts from {settings.init}" + (f", but for {listed(others)}" if others else ""))
+        return replace(card, made=before.made)
     if settings.pretrained:
         ranges = {"trained": _trained_input(settings.pretrained, settings.pretrained_range), "fed": card.input}
         pretrained.load_pretrained(model, settings.pretrained, encoder=archs.encoder_of(card), wm=card.wm, **ranges)
@@ -50,7 +55,7 @@ def fill(model: keras.Model, card: Card, settings: NetSettings) -> Card:
 
 
 def settle(model: keras.Model, card: Card, settings: NetSettings, batches: Iterable[Mapping[str, tf.Tensor]]) -> None:
-    """Finish what needs the whole net: another width, batch-norm statistics, the temperature; nothing where none is needed.
+    """Finish what needs pictures: a narrower encoder, batch-norm statistics, the temperature; nothing where none is needed.
 
     Args:
         model: a net that `fill` has filled.
@@ -61,18 +66,23 @@ def settle(model: keras.Model, card: Card, settings: NetSettings, batches: Itera
     whole = bool(settings.init) and match.is_folded(str(settings.init))
     folded = whole or (bool(settings.pretrained) and match.is_folded(str(settings.pretrained)))
     if settings.init and not whole:
-        other = replace(checkpoint.read_card(settings.init), size=card.size)
-        trained = archs.build(other)
-        checkpoint.load_weights(trained, other, settings.init)
-        if grown := widening.widen(model, trained):
-            tqdm.write(f"{grown} layers are wider than there; until its new channels have learned, the net gives what that one gives")
-        elif kept := narrowing.narrow(model, trained, (batch["x"][..., : other.channels] for batch in batches)):
+        trained = _trained(settings.init, card)
+        channels = trained.input_shape[-1]
+        if kept := narrowing.narrow(model, trained, (batch["x"][..., :channels] for batch in batches)):
             tqdm.write(f"{len(kept)} bottlenecks are narrower and keep {min(kept):.0%} to {max(kept):.0%} of their variance")
             folded = True
     if folded:
         unfold(model, (batch["x"] for batch in batches), prefix="" if whole else pretrained.PREFIX)
     if whole:
         tqdm.write(f"logits divided by {temperature.scale(model, batches):.3g}, which fits the masks best")
+
+
+def _trained(path: Path, card: Card) -> keras.Model:
+    """A float checkpoint's net, at the size of `card`."""
+    other = replace(checkpoint.read_card(path), size=card.size)
+    model = archs.build(other)
+    checkpoint.load_weights(model, other, path)
+    return model
 
 
 def _trained_input(weights: str, range_: str | None) -> InputSpec | None:

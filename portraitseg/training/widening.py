@@ -26,7 +26,7 @@ def widen(model: keras.Model, narrow: keras.Model) -> int:
     ours = {layer.name: layer for layer in model.layers}
     if _kinds(model) != _kinds(narrow):
         return 0
-    grown = sum(bool(layer.weights) and ours[layer.name].output.shape[-1] > layer.output.shape[-1] for layer in narrow.layers)
+    grown = [layer for layer in narrow.layers if layer.weights and ours[layer.name].output.shape[-1] > layer.output.shape[-1]]
     pairs = [(ours[layer.name].get_weights(), layer.get_weights()) for layer in narrow.layers]
     if not grown or not all(_fits(new.shape, old.shape) for wide, trained in pairs for new, old in zip(wide, trained, strict=True)):
         return 0
@@ -37,7 +37,7 @@ def widen(model: keras.Model, narrow: keras.Model) -> int:
         places[layer.name] = np.arange(layer.output.shape[-1]) if taken is None or _mixes(layer) else taken
         if trained:
             ours[layer.name].set_weights([_placed(layer, new, old, taken) for new, old in zip(wide, trained, strict=True)])
-    return grown
+    return len(grown)
 
 
 def _kinds(model: keras.Model) -> list[tuple[str, type]]:
