@@ -2,4 +2,4 @@
 
 from pathlib import Path
 
-MODEL = Path(__file__).parents[2] / "models" / "selfie_net-wm150-288-fp16.tflite"
+MODEL = Path(__file__).parents[2] / "models" / "selfie_net-wm100-256-fp16.tflite"

@@ -9,7 +9,7 @@ from portraitseg.cli.defaults import MODEL
 from portraitseg.errors import InputError
 from portraitseg.runtime import open_artifact
 
-INT8, FLOAT = MODEL, MODEL.with_name(MODEL.name.replace("int8", "fp16"))
+INT8, FLOAT = MODEL.with_name(MODEL.name.replace("fp16", "int8")), MODEL
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 256, 256, 3)).astype(np.uint8)
 
 
