@@ -24,7 +24,7 @@ def widen(model: keras.Model, narrow: keras.Model) -> int:
         How many layers give more channels; 0, and nothing was done, if none does or the nets differ in anything but widths.
     """
     ours = {layer.name: layer for layer in model.layers}
-    if _kinds(model) != _kinds(narrow):
+    if _kind(model) != _kind(narrow):
         return 0
     grown = [layer for layer in narrow.layers if layer.weights and ours[layer.name].output.shape[-1] > layer.output.shape[-1]]
     pairs = [(ours[layer.name].get_weights(), layer.get_weights()) for layer in narrow.layers]
@@ -40,9 +40,9 @@ def widen(model: keras.Model, narrow: keras.Model) -> int:
     return len(grown)
 
 
-def _kinds(model: keras.Model) -> list[tuple[str, type]]:
-    """Name and class of each layer, and how many channels the net gives."""
-    return [(layer.name, type(layer)) for layer in model.layers] + [(f"{output.shape[-1]}", keras.Model) for output in model.outputs]
+def _kind(model: keras.Model) -> tuple[list[tuple[str, type]], list[int]]:
+    """Name and class of each layer, and how many channels the net's outputs have."""
+    return [(layer.name, type(layer)) for layer in model.layers], [output.shape[-1] for output in model.outputs]
 
 
 def _fits(wide: tuple[int, ...], narrow: tuple[int, ...]) -> bool:
