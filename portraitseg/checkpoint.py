@@ -77,22 +77,21 @@ def load_weights(model: keras.Model, card: Card, path: Path) -> None:
         layer.set_weights(found)
 
 
-def start_from(model: keras.Model, path: Path) -> list[str]:
-    """Fill the layers of `model` that `path` has under the same name in the same shape; of a fourth input channel the weights become 0.
+def take(model: keras.Model, trained: keras.Model, *, origin: str) -> list[str]:
+    """Fill the layers of `model` that `trained` has under the same name in the same shape; of a fourth input channel they become 0.
 
     Args:
         model: a net, of whatever size and decoder.
-        path: a checkpoint with its card, see `read_card`.
+        trained: another net.
+        origin: where that comes from, for the message.
 
     Returns:
-        Names of the layers that it does not fill.
+        Names of the layers that are not filled.
 
     Raises:
-        InputError: the file is missing or broken, or fills none.
+        InputError: none is.
     """
-    card, weights = read_card(path), _layer_weights(hdf5.read(path))
-    if card.quant != "fp32":
-        raise InputError(f"{path} is a {card.quant} checkpoint; start from the float one that it was made from")
+    weights = {layer.name: layer.get_weights() for layer in trained.layers}
     layers = [layer for layer in model.layers if layer.weights]
     others = []
     for layer in layers:
@@ -103,7 +102,7 @@ def start_from(model: keras.Model, path: Path) -> list[str]:
         else:
             others.append(layer.name)
     if len(others) == len(layers):
-        raise InputError(f"{path} ({card.name}) has no layer of {model.name} in its shape; give the checkpoint of a net of that kind")
+        raise InputError(f"{origin} has no layer of {model.name} in its shape; give the checkpoint of a net of that kind")
     return others
 
 

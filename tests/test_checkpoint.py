@@ -61,30 +61,25 @@ def test_a_whole_keras_model_file_gives_its_weights(saved, tmp_path):
 
 def test_another_net_starts_from_the_layers_that_it_shares(saved):
     """Of another size, with a prior channel: all of them; with another decoder: the encoder's."""
-    model, _, path = saved
+    model, _, _ = saved
     larger = archs.build(archs.new_card("munet_mnv2_transition", size=96, channels=4))
-    assert checkpoint.start_from(larger, path) == []
+    assert checkpoint.take(larger, model, origin="it") == []
     for new, old in zip(larger.get_weights(), model.get_weights(), strict=True):
         assert np.array_equal(new[:, :, :3] if new.shape != old.shape else new, old)
     assert not larger.get_weights()[0][:, :, 3].any()
     other = archs.build(archs.new_card("munet_mnv2", wm=0.35, size=64))
     before = [layer.get_weights() for layer in other.layers]
-    missing = checkpoint.start_from(other, path)
+    missing = checkpoint.take(other, model, origin="it")
     assert missing and not any(name.startswith("enc_") for name in missing)
     for layer, weights in zip(other.layers, before, strict=True):
         wanted = weights if layer.name in missing or not weights else model.get_layer(layer.name).get_weights()
         assert all(np.array_equal(a, b) for a, b in zip(layer.get_weights(), wanted, strict=True))
 
 
-def test_a_net_of_another_kind_does_not_start_from_it(saved, tmp_path):
-    _, _, path = saved
+def test_a_net_of_another_kind_does_not_start_from_it(saved):
     other = archs.build(archs.new_card("slim_net", size=64))
-    with pytest.raises(InputError, match="has no layer of slim_net in its shape"):
-        checkpoint.start_from(other, path)
-    with pytest.raises(InputError, match="is a qat checkpoint; start from the float one"):
-        checkpoint.start_from(other, copy(saved, tmp_path, quant="qat"))
-    with pytest.raises(InputError, match="no checkpoint"):
-        checkpoint.start_from(other, tmp_path / "none.h5")
+    with pytest.raises(InputError, match="it has no layer of slim_net in its shape"):
+        checkpoint.take(other, saved[0], origin="it")
 
 
 @pytest.mark.parametrize("arch", ["munet_mnv3", "munet_mnv2"])

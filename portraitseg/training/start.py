@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import tensorflow as tf
@@ -14,10 +15,15 @@ from portraitseg.data.pairs import listed
 from portraitseg.encoders import pretrained
 from portraitseg.encoders.folded import match
 from portraitseg.encoders.folded.unfold import unfold
+from portraitseg.errors import InputError
+from portraitseg.rewrite.undeploy import undeployed
 from portraitseg.runtime import cards
 from portraitseg.runtime.foreign import RANGES
 from portraitseg.training import narrowing, temperature, widening
 from portraitseg.training.settings import NetSettings
+
+FLOAT = ("fp32", "fp16")
+"""`Card.quant` of checkpoints and exported files whose weights are those of the training."""
 
 
 def fill(model: keras.Model, card: Card, settings: NetSettings) -> Card:
@@ -34,18 +40,18 @@ def fill(model: keras.Model, card: Card, settings: NetSettings) -> Card:
     Raises:
         InputError: the weights cannot be had or do not fit.
     """
-    if settings.init and match.is_folded(str(settings.init)):
+    if settings.init and _is_foreign(settings):
         trained = _trained_input(str(settings.init), settings.pretrained_range) or card.input
         count = pretrained.load_whole(model, settings.init, trained=trained, fed=card.input)
         tqdm.write(f"starts from {settings.init}: {count} layers, all there are")
         return card
     if settings.init:
-        before = checkpoint.read_card(settings.init)
+        before = _read_card(settings.init)
         narrower = before.quant == card.quant and before.wm < card.wm
-        if grown := widening.widen(model, _trained(settings.init, card)) if narrower else 0:
+        if grown := widening.widen(model, _trained(settings.init, card.size)) if narrower else 0:
             tqdm.write(f"starts from {settings.init}; {grown} layers are wider here, and what is new in them counts for nothing yet")
         else:
-            others = checkpoint.start_from(model, settings.init)
+            others = checkpoint.take(model, _trained(settings.init), origin=f"{settings.init} ({before.name})")
             tqdm.write(f"starts from {settings.init}" + (f", but for {listed(others)}" if others else ""))
         return replace(card, made=before.made)
     if settings.pretrained:
@@ -63,31 +69,53 @@ def settle(model: keras.Model, card: Card, settings: NetSettings, batches: Itera
         settings: those of `fill`.
         batches: see `temperature.scale`; read several times.
     """
-    whole = bool(settings.init) and match.is_folded(str(settings.init))
-    folded = whole or (bool(settings.pretrained) and match.is_folded(str(settings.pretrained)))
-    if settings.init and not whole:
-        trained = _trained(settings.init, card)
+    init = settings.init
+    whole = init is not None and _is_foreign(settings)
+    folded = any(match.is_folded(str(source)) for source in (init, settings.pretrained) if source)
+    if init and not whole and _read_card(init).wm > card.wm:
+        trained = _trained(init, card.size)
         channels = trained.input_shape[-1]
         if kept := narrowing.narrow(model, trained, (batch["x"][..., :channels] for batch in batches)):
             tqdm.write(f"{len(kept)} bottlenecks are narrower and keep {min(kept):.0%} to {max(kept):.0%} of their variance")
             folded = True
     if folded:
-        unfold(model, (batch["x"] for batch in batches), prefix="" if whole else pretrained.PREFIX)
+        unfold(model, (batch["x"] for batch in batches), prefix="" if init and match.is_folded(str(init)) else pretrained.PREFIX)
     if whole:
         tqdm.write(f"logits divided by {temperature.scale(model, batches):.3g}, which fits the masks best")
 
 
-def _trained(path: Path, card: Card) -> keras.Model:
-    """A float checkpoint's net, at the size of `card`."""
-    other = replace(checkpoint.read_card(path), size=card.size)
-    model = archs.build(other)
-    checkpoint.load_weights(model, other, path)
+def _is_foreign(settings: NetSettings) -> bool:
+    """Whether `init` is a file that export.py did not write."""
+    path = settings.init
+    return path is not None and match.is_folded(str(path)) and (settings.pretrained_range is not None or _card_inside(path) is None)
+
+
+def _read_card(path: Path) -> Card:
+    """Of a float checkpoint, or of a file that export.py wrote from one."""
+    card = _card_inside(path) or checkpoint.read_card(path)
+    if card.quant not in FLOAT:
+        raise InputError(f"{path} is {card.quant}; start from the float file or checkpoint that it was made from")
+    return replace(card, quant="fp32", sha256="")
+
+
+def _trained(path: Path, size: tuple[int, int] | None = None) -> keras.Model:
+    """The net of a float checkpoint, or of a file that export.py wrote from one, at its own size or another."""
+    card = _read_card(path)
+    model = archs.build(replace(card, size=size or card.size))
+    if match.is_folded(str(path)):
+        model.set_weights(undeployed(card, partial(match.read, path, prefix="")).get_weights())
+    else:
+        checkpoint.load_weights(model, card, path)
     return model
+
+
+def _card_inside(path: Path) -> Card | None:
+    return cards.inside(path) if path.is_file() else None
 
 
 def _trained_input(weights: str, range_: str | None) -> InputSpec | None:
     """The input that pretrained weights were trained with, as the user or the card inside a file of ours says; None: the usual one."""
     if range_:
         return RANGES[range_]
-    card = cards.inside(Path(weights)) if Path(weights).is_file() else None
+    card = _card_inside(Path(weights))
     return card.input if card else None

@@ -1,5 +1,6 @@
 """A run that starts from an encoder whose batch normalisation is folded."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from portraitseg import archs, checkpoint, tflite_metadata
 from portraitseg.card import EMBEDDED, UNIT, Card
 from portraitseg.data.sources import open_data
 from portraitseg.errors import InputError
+from portraitseg.export import tflite
+from portraitseg.rewrite import deploy
 from portraitseg.training.config import TrainConfig
 from portraitseg.training.trainer import Trainer
 from tests import tiny
@@ -121,3 +124,38 @@ def test_a_run_starts_as_a_whole_net_from_elsewhere_made_less_sure(tmp_path, dat
     assert temperature > 20
     np.testing.assert_allclose(temperature * ours, theirs, rtol=1e-3, atol=1e-3 * np.abs(theirs).max())
     assert "--init theirs.tflite" in started.fit().made["commands"][0]
+
+
+def exported(model: keras.Model, card: Card, path: Path, quant: str) -> Path:
+    """As export.py writes it, the card inside."""
+    deployed, card = deploy.to_deploy(model, card)
+    path.write_bytes(tflite_metadata.add(tflite.convert(deployed, quant), {EMBEDDED: replace(card, quant=quant).embedded()}))
+    return path
+
+
+@pytest.mark.parametrize("changes", [{}, {"channels": 4, "size": 64}])
+def test_a_run_starts_from_an_exported_file_as_from_its_checkpoint(tmp_path, dataset, capsys, changes):
+    """Its transposed convolutions are no longer there, nor are its batch normalisations."""
+    keras.utils.set_random_seed(2)
+    source = archs.build(card := archs.new_card("munet_mnv3", wm=0.25, size=32))
+    source.set_weights([value + abs(np.random.default_rng(0).normal(0, 0.1, value.shape)) for value in source.get_weights()])
+    path = exported(source, card, tmp_path / "ours.tflite", "fp16")
+    started = trainer(dataset, tmp_path / "run", arch="munet_mnv3", wm=0.25, init=path, **{"size": 32, **changes})
+    assert f"starts from {path}\n" in capsys.readouterr().out  # whole, and no logits divided
+    x = np.random.default_rng(1).uniform(-1, 1, started.model.input_shape[1:]).astype(np.float32)[None]
+    larger = archs.build(replace(card, size=started.card.size))
+    larger.set_weights(source.get_weights())
+    expected = larger(x[..., :3], training=False).numpy()
+    np.testing.assert_allclose(started.model(x, training=False), expected, atol=0.01 * np.abs(expected).max())  # weights in 16 bits
+    batches = np.concatenate([batch["x"] for batch in started._batches()])
+    given = keras.Model(started.model.input, started.model.get_layer("dec1_BN").input)(batches).numpy()
+    np.testing.assert_allclose(started.model.get_layer("dec1_BN").moving_variance, given.var((0, 1, 2)), rtol=1e-2, atol=1e-4)
+
+
+def test_a_run_does_not_start_from_rounded_weights(tmp_path, dataset):
+    card = Card(arch="tiny", wm=1.0, size=(32, 32), input=UNIT, quant="int8")
+    path = tmp_path / "net-int8.tflite"
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    path.write_bytes(tflite_metadata.add(tf.lite.TFLiteConverter.from_keras_model(model).convert(), {EMBEDDED: card.embedded()}))
+    with pytest.raises(InputError, match="is int8; start from the float file or checkpoint that it was made from"):
+        trainer(dataset, tmp_path / "run", init=path)

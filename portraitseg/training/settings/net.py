@@ -44,7 +44,8 @@ class NetSettings(NetVariant):
     init: Path | None = None
     """A checkpoint (.h5) to start from, decoder too, such as one of a smaller size, of another decoder or without the prior channel;
     layers that it lacks, or has in another shape, start as without it, but the bottlenecks of a wider encoder are cut down, and a narrower
-    net of the same arch is kept whole. Or a .tflite or .onnx file of the same net, another project's too."""
+    net of the same arch is kept whole. A float .tflite or .onnx file of models/ serves as its checkpoint does; another project's must be of
+    the same net."""
     pretrained: str | None = None
     """Encoder weights to start from: "imagenet", a Keras .h5 with its layer names, or a .tflite or .onnx that begins with the encoder."""
     pretrained_range: Literal["0..1", "-1..1", "0..255", "imagenet"] | None = None
