@@ -13,9 +13,8 @@ have to share a range. Every tensor of the file has exactly one, so that nothing
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -28,12 +27,15 @@ from portraitseg.archs import LOGITS
 from portraitseg.card import IMAGENET, Card
 from portraitseg.data.sources import Source
 from portraitseg.errors import InputError
+from portraitseg.image import Float32
 from portraitseg.quantization.calibration import CalibrationSet
 from portraitseg.quantization.kernels import rounded
+from portraitseg.quantization.post_training.statistics import gather
+from portraitseg.quantization.post_training.thresholds import choose
 from portraitseg.quantization.ranges import PREFIX, Range
 from portraitseg.resizing import AlignCorners, BilinearTranspose, DepthwiseConv2DTranspose, bilinear_kernel
 from portraitseg.rewrite import deploy
-from portraitseg.rewrite.graph import Graph, Slot, Step
+from portraitseg.rewrite.graph import Graph, Step
 from portraitseg.rewrite.int8_graph import is_relu, to_int8_graph
 from portraitseg.rewrite.int8_input import to_byte_input
 from portraitseg.rewrite.subpixel import DepthToSpace
@@ -56,6 +58,9 @@ SAME_SCALE = (*SAME_VALUES, layers.UpSampling2D, AlignCorners, layers.AveragePoo
 FORMAT = {keras.activations.sigmoid: (0.0, 255 / 256), keras.activations.tanh: (-1.0, 127 / 128)}
 """Ranges that the file format prescribes (https://ai.google.dev/edge/litert/models/quantization_spec)."""
 
+METHOD = "percentile"
+"""How the ranges are chosen that the training starts from: as after it, by default."""
+
 Extremes = tuple[float, float]
 
 
@@ -77,14 +82,14 @@ def prepare(model: keras.Model, card: Card, source: Source, indices: Sequence[in
         InputError: as `to_deploy` and `to_byte_input`; there are no pictures; a tensor would need two ranges.
     """
     net, made = _int8_form(model, card)
-    extremes = _observe(Graph(net), CalibrationSet(source=source, indices=indices, card=made))
+    spans = _observe(Graph(net), CalibrationSet(source=source, indices=indices, card=made))
     how = {"method": QAT, "pictures": len(indices), "normalised": made.input != card.input}
     made = replace(made, output="logits", quant=QAT, metrics={}, calibration=how)
     trained = _trainable(Graph(net), made)
-    for name, tensors in _groups(_headless(Graph(net))).items():
+    for name, span in spans.items():
         layer = trained.get_layer(name)
         if not layer.fixed:
-            layer.start([extremes[tensor] for tensor in tensors])
+            layer.start(span)
     return trained, made
 
 
@@ -187,10 +192,9 @@ def _insert_ranges(graph: Graph, card: Card, spans: Mapping[str, Extremes] | Non
     """Put a `Range` behind each step whose tensor is rounded; with `spans` they are constants."""
     for name, tensors in _groups(graph).items():
         fixed = spans[name] if spans else _fixed(graph, tensors, card)
-        layer = Range(len(tensors), fixed, name=name, dtype="float32")
-        for member, tensor in enumerate(tensors):
-            call = ((Slot(0),), {"member": member})
-            graph.insert(tensor, Step(layer, [tensor], call=call, name=f"{tensor}_rounded"))
+        layer = Range(fixed, name=name, dtype="float32")
+        for tensor in tensors:
+            graph.insert(tensor, Step(layer, [tensor], name=f"{tensor}_rounded"))
 
 
 def _fixed(graph: Graph, tensors: list[str], card: Card) -> Extremes | None:
@@ -217,13 +221,15 @@ def _given(step: Step, card: Card) -> Extremes | None:
 
 
 def _observe(graph: Graph, calibration: CalibrationSet) -> dict[str, Extremes]:
-    """Lowest and highest value of each tensor that is rounded, over the pictures."""
-    names = [name for tensors in _groups(_headless(graph)).values() for name in tensors]
-    net = graph.build(names)
+    """The range that each `Range` starts with, chosen as after training (`thresholds.choose`) from all of its tensors together."""
+    groups = _groups(_headless(graph))
+    names = [name for tensors in groups.values() for name in tensors]
+    net = tf.function(graph.build(names))
 
-    @tf.function  # type: ignore[untyped-decorator]  # TensorFlow has no types
-    def extremes(x: tf.Tensor) -> tf.Tensor:
-        return tf.stack([(tf.reduce_min(tensor), tf.reduce_max(tensor)) for tensor in tf.nest.flatten(net(x, training=False))])
+    def runs(wanted: Sequence[str]) -> Iterator[dict[str, Float32]]:
+        for x in tqdm(calibration, desc="calibrating", unit="picture"):
+            values = dict(zip(names, tf.nest.flatten(net(tf.constant(x), training=False)), strict=True))
+            yield {group: np.concatenate([values[name].numpy().ravel() for name in groups[group]]) for group in wanted}
 
-    found: Any = np.stack([extremes(tf.constant(x)).numpy() for x in tqdm(calibration, desc="calibrating", unit="picture")])
-    return {name: (float(low), float(high)) for name, low, high in zip(names, found[..., 0].min(0), found[..., 1].max(0), strict=True)}
+    found = gather(groups, runs, str, histograms=True)
+    return {group: choose(METHOD, statistics) for group, statistics in found.items()}

@@ -1,8 +1,9 @@
-"""What every activation of a float .tflite file holds over the calibration set: ends, means by channel, histograms."""
+"""What the activations of a net, or of a float .tflite file, hold over the calibration set: ends, means by channel, histograms."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -10,6 +11,8 @@ import numpy.typing as npt
 
 from portraitseg.errors import InputError
 from portraitseg.quantization.post_training.tflite_graph import Float32, TFLiteGraph, layers_of
+
+Key = TypeVar("Key", bound=Hashable)
 
 BINS = 2048
 """Of a histogram: eight to an int8 step where nothing is cut off."""
@@ -58,17 +61,36 @@ def collect(content: bytes, pictures: Iterable[Float32], *, histograms: bool = F
         InputError: the net gives NaN or infinity.
     """
     flat, interpreter = TFLiteGraph(content), open_preserving(content)
-    found = {index: Statistics() for index in flat.activations()}
-    for values in _runs(interpreter, pictures, list(found)):
-        for index, value in values.items():
-            _measure(found[index], value, flat.name(index))
-    spread = [index for index, statistics in found.items() if histograms and statistics.low < statistics.high]
-    for index in spread:
-        found[index].counts = np.zeros(BINS)
+    return gather(
+        flat.activations(), partial(_runs, interpreter, pictures), lambda index: layers_of(flat.name(index))[0], histograms=histograms
+    )
+
+
+def gather(
+    keys: Iterable[Key], runs: Callable[[Sequence[Key]], Iterable[Mapping[Key, Float32]]], layer: Callable[[Key], str], *, histograms: bool
+) -> dict[Key, Statistics]:
+    """Statistics of tensors.
+
+    Args:
+        keys: the tensors.
+        runs: gives the values of some of them, picture by picture, the same each time it is asked.
+        layer: the name of a tensor's layer, for messages.
+        histograms: whether to count values too, which takes the runs twice.
+
+    Raises:
+        InputError: a value is NaN or infinity.
+    """
+    found = {key: Statistics() for key in keys}
+    for values in runs(list(found)):
+        for key, value in values.items():
+            _measure(found[key], value, layer(key))
+    spread = [key for key, statistics in found.items() if histograms and statistics.low < statistics.high]
+    for key in spread:
+        found[key].counts = np.zeros(BINS)
     if spread:
-        for values in _runs(interpreter, pictures, spread):
-            for index, value in values.items():
-                found[index].counts += _histogram(value, found[index])
+        for values in runs(spread):
+            for key, value in values.items():
+                found[key].counts += _histogram(value, found[key])
     return found
 
 
@@ -91,10 +113,10 @@ def _runs(interpreter: Any, pictures: Iterable[Float32], indices: Sequence[int])
         yield {index: interpreter.get_tensor(index) for index in indices}
 
 
-def _measure(statistics: Statistics, value: Float32, name: str) -> None:
+def _measure(statistics: Statistics, value: Float32, layer: str) -> None:
     low, high = float(value.min()), float(value.max())
     if not np.isfinite(low + high):
-        raise InputError(f"layer {layers_of(name)[0]} gives NaN or infinity on the calibration pictures; train the net again")
+        raise InputError(f"layer {layer} gives NaN or infinity on the calibration pictures; train the net again")
     statistics.lows.append(low)
     statistics.highs.append(high)
     statistics.sums = statistics.sums + value.reshape(-1, value.shape[-1] if value.ndim else 1).mean(0, dtype=np.float64)

@@ -22,7 +22,7 @@ class QuantizationSettings:
     qat_lr: float = 1e-4
     """Its peak learning rate; a tenth once the ranges are frozen."""
     qat_freeze_ranges: float = 0.3
-    """Share of its epochs, at the end, in which the ranges no longer follow the pictures and the weights settle into them."""
+    """Share of its epochs, at the end, in which the ranges are no longer trained and the weights settle into them."""
     qat_pictures: int = 128
     """Training pictures that the ranges start from, drawn so that they cover the set."""
 
