@@ -2,7 +2,7 @@
 
 Weights and batch-norm statistics are random, each convolution scaled so that what it gives on a picture has mean 0 and standard
 deviation 1: the ranges are those of a trained net, and the time does not depend on more. The float file is the deploy graph, the int8
-file that graph in the form of `int8_graph`, with bytes in and out. Accuracy is not looked at.
+file that graph in the form of `int8_graph`, with int8 in and out. Accuracy is not looked at.
 """
 
 import csv
@@ -76,6 +76,7 @@ def main() -> None:
     load_tensorflow()
     with tempfile.TemporaryDirectory() as temporary:
         folder = config.files or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
         nets = [(net, *_convert(net, config, folder)) for net in tqdm(config.nets or _all(), desc="converting", unit="net")]
         lines: list[Line] = []
         for net, size, files in nets:
@@ -139,9 +140,9 @@ def _export(card: Card, config: Config, files: dict[str, Path]) -> None:
     forms["plain"] = int8_input.to_byte_input(graph, card)
     for form, path in files.items():
         net_form, form_card = forms[form]
-        quant, io = ("fp32", "float32") if form == "float" else ("int8", "uint8")
+        quant, io = ("fp32", "float32") if form == "float" else ("int8", "int8")
         calibration = CalibrationSet(source=source, indices=range(config.pictures), card=form_card)
-        path.write_bytes(tflite.convert(net_form, quant, calibration=calibration, io="uint8"))
+        path.write_bytes(tflite.convert(net_form, quant, calibration=calibration, io=io if quant == "int8" else None))
         dataclasses.replace(form_card, quant=quant, io=io).save(card_path(path))
 
 
@@ -212,8 +213,9 @@ def _markdown(config: Config, lines: list[Line], device: str) -> Iterator[str]:
     yield "# Float against int8"
     yield ""
     yield f"Device: {device}. Each number is the median of {config.runs} runs after {config.warmups} warm-ups in each process, float and"
-    yield "int8 in turn, of the net alone; the input is one picture, the int8 files have bytes in and out. Random weights. Made by"
-    yield "`python benchmarks/int8_speed.py`."
+    yield "int8 in turn, of the net alone: the float file takes and gives floats, the int8 file int8, and to turn a picture into either"
+    yield "counts for neither (`--io uint8`, as export.py has it by default, is a QUANTIZE more at each end). The input is one picture."
+    yield "Random weights. Made by `python benchmarks/int8_speed.py`."
     yield ""
     heads = ["net", "size", "threads", "float ms", "int8 ms", "int8 / float", "int8 partitions", "float MB", "int8 MB"]
     heads += ["int8 not rewritten, ms", "its partitions"] if config.plain else []
