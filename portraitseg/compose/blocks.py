@@ -41,10 +41,10 @@ class Blocks:
             table: (256,), which rises from 0 to 255.
 
         Returns:
-            (H,W), and the blocks that hold anything between 0 and 255.
+            (H,W), which holds until the next call, and the blocks that hold anything between 0 and 255.
         """
         first, end = np.searchsorted(table, [1, 255]).tolist()
-        _, out = cv2.threshold(values, end - 1, 255, cv2.THRESH_BINARY)
+        _, out = cv2.threshold(values, end - 1, 255, cv2.THRESH_BINARY, dst=self.array("looked_up", values.shape, np.uint8))
         above = np.subtract(values, first, out=self.array("after", values.shape, np.uint8))  # what is below the ramp wraps round it
         ramp = np.less(above, end - first, out=self.array("ramp", values.shape, np.bool_))
         words = _words(ramp)

@@ -66,7 +66,7 @@ class Compositor:
         self._flat: UInt8 = np.empty((0, 0, 3), np.uint8)
 
     def look_up(self, large: UInt8, table: UInt8) -> tuple[UInt8, Picked]:
-        """The alpha (H,W) of an enlarged prob (H,W) by a table of `levels`, and its band for `__call__`."""
+        """The alpha (H,W) of an enlarged prob (H,W) by a table of `levels`, and its band for `__call__`; both hold until the next call."""
         return self._blocks.look_up(np.ascontiguousarray(large), table)
 
     def __call__(self, image: UInt8, alpha: UInt8, background: UInt8, out: UInt8 | None = None, *, band: Picked | None = None) -> UInt8:

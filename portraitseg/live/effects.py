@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from portraitseg.compose import blend
 from portraitseg.compose.backdrops import SECONDS, Backdrop, open_backdrop
 from portraitseg.compose.blocks import Picked
@@ -73,6 +75,7 @@ class Effects:
         self._opened: list[Backdrop] = []
         self._behind = [self._open(text, fit, slide_seconds) for text in backgrounds]
         self._refine = Refiner() if edges else None
+        self._large: UInt8 = np.empty((0, 0), np.uint8)
         self._blend, self._transfer, self._clone = Compositor(), ColourTransfer(memory=MEMORY), SeamlessClone(every=CLONED, memory=MEMORY)
         self._open_harmonizer = partial(open_harmonizer, harmonizer or HARMONIZER, threads=threads)
         self._harmonizer: Harmonizer | None = self._open_harmonizer() if harmonizer or self.look.harmonize else None
@@ -95,7 +98,7 @@ class Effects:
         return self._behind[self.look.background % len(self._behind)](frame, alpha)
 
     def alpha(self, image: UInt8, prob: Float32) -> UInt8:
-        """The mask of RGB (H,W,3): prob (h,w) -> alpha (H,W), 0 to 255."""
+        """The mask of RGB (H,W,3): prob (h,w) -> alpha (H,W), 0 to 255, which holds until the next call."""
         return self._mask(image, prob)[0]
 
     def close(self) -> None:
@@ -114,7 +117,10 @@ class Effects:
         """The alpha, and its soft blocks as long as nothing is done to it."""
         prob = largest_component(prob) if self._largest else prob
         prob = fill_holes(prob) if self._holes else prob
-        large = enlarge(prob, image.shape[:2]) if self._refine is None else self._refine(image, prob)
+        if self._refine is None:
+            large = self._large = enlarge(prob, image.shape[:2], self._large if self._large.shape == image.shape[:2] else None)
+        else:
+            large = self._refine(image, prob)
         alpha, band = self._blend.look_up(large, levels(self.look.threshold, self.look.feather, smooth=self.look.smooth_step))
         return (soften(alpha, self.look.soften), None) if self.look.soften else (alpha, band)
 

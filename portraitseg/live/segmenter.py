@@ -35,12 +35,14 @@ class Segmenter:
         self._waited = 0
         self._last: Float32 | None = None
         self._seen: tuple[object, ...] = ()
+        self._kept: dict[tuple[int, ...], UInt8] = {}
 
     def __call__(self, frame: Frame) -> Float32:
         """The prob (h,w) of the next frame in [0,1]; enlarged to the frame's size it lies on the picture."""
         seen = frame.image.shape, self.look.subtract
         if seen != self._seen:
             self.reset()
+            self._kept.clear()
             self._seen = seen
         if self._last is not None and self._waited < self.look.skip:
             self._waited += 1
@@ -57,11 +59,11 @@ class Segmenter:
         self._last = None
 
     def _find(self, image: UInt8) -> Float32:
-        return self.subtraction(image) if self.look.subtract else prob_of(image, self._net, self._net.card)
+        return self.subtraction(image) if self.look.subtract else prob_of(image, self._net, self._net.card, self._kept)
 
 
-def prob_of(image: UInt8, net: Callable[[UInt8], Float32], card: Card) -> Float32:
-    """A net's prob (h,w) of a picture (H,W,3), the border of a letterbox cut off."""
+def prob_of(image: UInt8, net: Callable[[UInt8], Float32], card: Card, kept: dict[tuple[int, ...], UInt8] | None = None) -> Float32:
+    """A net's prob (h,w) of a picture (H,W,3), the border of a letterbox cut off; `kept` as in `shrink`."""
     rows, columns = box((image.shape[0], image.shape[1]), card.size, card.fit)
-    small = shrink(image, (rows.stop - rows.start, columns.stop - columns.start))
+    small = shrink(image, (rows.stop - rows.start, columns.stop - columns.start), kept)
     return np.ascontiguousarray(net(small)[rows, columns])

@@ -20,3 +20,14 @@ def test_near_the_area_average_at_any_size(size: tuple[int, int]) -> None:
     small = shrink(smooth, size)
     assert small.shape == (*size, 3)
     assert np.abs(small.astype(int) - image.resize(smooth, size)).mean() < 2
+
+
+def test_kept_memory_changes_no_pixel_and_is_used_again():
+    kept = {}
+    first = shrink(FRAME, (23, 40), kept)
+    before = {shape: id(memory) for shape, memory in kept.items()}
+    shown = first.copy()
+    second = shrink(255 - FRAME, (23, 40), kept)
+    assert before and {shape: id(memory) for shape, memory in kept.items()} == before
+    assert np.array_equal(second, shrink(255 - FRAME, (23, 40)))
+    assert np.array_equal(first, shown)  # what was given is not written over
