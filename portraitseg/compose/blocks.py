@@ -45,8 +45,7 @@ class Blocks:
         """
         first, end = np.searchsorted(table, [1, 255]).tolist()
         _, out = cv2.threshold(values, end - 1, 255, cv2.THRESH_BINARY, dst=self.array("looked_up", values.shape, np.uint8))
-        above = np.subtract(values, first, out=self.array("after", values.shape, np.uint8))  # what is below the ramp wraps round it
-        ramp = np.less(above, end - first, out=self.array("ramp", values.shape, np.bool_))
+        ramp = cv2.inRange(values, first, end - 1, dst=self.array("after", values.shape, np.uint8))
         words = _words(ramp)
         picked = np.flatnonzero(np.not_equal(words, 0, out=self.array("soft", words.shape, np.bool_)))
         if picked.size:
