@@ -22,7 +22,7 @@ from portraitseg.runtime.tensors import (
     to_layout,
 )
 
-RAW = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+RAW = np.arange(256, dtype=np.uint8)[None, :, None]
 """A table with which every byte is its own number, so that it need not be looked up."""
 
 
