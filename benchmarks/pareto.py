@@ -1,4 +1,4 @@
-"""Accuracy against int8 latency of trained nets, as a table and a picture in benchmarks/results/.
+"""Accuracy against int8 latency of trained nets, as a table and a picture.
 
     python benchmarks/pareto.py runs/*/*-int8.tflite --data PORTRAITS
 
@@ -36,8 +36,12 @@ class Config:
     """Of the CPU."""
     runs: int = 200
     """Measured runs of each file."""
-    speed: Path = RESULTS / "int8_speed.csv"
-    """Table of benchmarks/int8_speed.py."""
+    speed: Path | None = RESULTS / "int8_speed.csv"
+    """Table of benchmarks/int8_speed.py; none: architectures without a trained file are left out."""
+    title: str = "Grey: latency alone, not trained here"
+    """Of the picture."""
+    out: Path = RESULTS / "pareto.csv"
+    """Table to write; the picture goes beside it as .png."""
 
 
 def main(config: Config) -> None:
@@ -60,12 +64,12 @@ def main(config: Config) -> None:
     for row in sorted(table, key=lambda row: (row["ms"], -row["mIoU"])):
         row["front"] = row["mIoU"] > best  # no other is both faster and better
         best = max(best, row["mIoU"])
-    with atomic(RESULTS / "pareto.csv") as temporary, temporary.open("w", newline="") as file:
+    with atomic(config.out) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=["net", "ms", "mIoU", "KB", "front"], extrasaction="ignore")
         writer.writeheader()
         writer.writerows(sorted(table, key=lambda row: row["ms"]))
-    _draw(table, _untrained(config, table), config.threads, rows[0].device)
-    print((RESULTS / "pareto.csv").read_text())
+    _draw(table, _untrained(config, table), config, rows[0].device)
+    print(config.out.read_text())
 
 
 def _name(path: Path) -> str:
@@ -78,7 +82,7 @@ def _own(path: Path) -> bool:
 
 def _untrained(config: Config, table: list[dict[str, Any]]) -> dict[str, float]:
     """Milliseconds of the archs that no file stands for."""
-    if not config.speed.is_file():
+    if config.speed is None:
         return {}
     with config.speed.open() as file:
         known = {row["net"]: float(row["int8_ms"]) for row in csv.DictReader(file) if int(row["threads"]) == config.threads}
@@ -87,7 +91,7 @@ def _untrained(config: Config, table: list[dict[str, Any]]) -> dict[str, float]:
     return {name: ms * scale for name, ms in known.items() if name not in {row["net"] for row in table}}
 
 
-def _draw(table: list[dict[str, Any]], untrained: dict[str, float], threads: int, device: str) -> None:
+def _draw(table: list[dict[str, Any]], untrained: dict[str, float], config: Config, device: str) -> None:
     require("matplotlib", extra="train").use("Agg")
     plt = require("matplotlib.pyplot", extra="train")
     figure, axes = plt.subplots(figsize=(10, 6), layout="constrained")
@@ -102,11 +106,11 @@ def _draw(table: list[dict[str, Any]], untrained: dict[str, float], threads: int
     for name, ms in untrained.items():
         axes.plot([ms], [bottom], marker="|", color="tab:gray", markersize=12)
         axes.annotate(name, (ms, bottom), xytext=(-3, 8), textcoords="offset points", fontsize=7, color="tab:gray", rotation=90)
-    axes.set(xscale="log", xlabel=f"ms, threads: {threads}, {device}", ylabel="mIoU on held-out portraits, percent")
-    axes.set_title("Grey: latency alone, not trained here", fontsize=9)
+    axes.set(xscale="log", xlabel=f"ms, threads: {config.threads}, {device}", ylabel="mIoU on held-out portraits, percent")
+    axes.set_title(config.title, fontsize=9)
     axes.grid(alpha=0.3, which="both")
     axes.legend(loc="center right")
-    with atomic(RESULTS / "pareto.png") as temporary:
+    with atomic(config.out.with_suffix(".png")) as temporary:
         figure.savefig(temporary, dpi=120)
 
 
