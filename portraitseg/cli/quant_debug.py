@@ -145,6 +145,7 @@ def _forms(checkpoint_path: Path, card: Card) -> Iterator[tuple[bytes, Card]]:
     """The float file in each form of the deploy graph that an int8 file can have, and its card."""
     from portraitseg import checkpoint
     from portraitseg.export import tflite
+    from portraitseg.quantization import balance
     from portraitseg.rewrite import deploy, int8_graph, int8_input
 
     model, trained = checkpoint.load(checkpoint_path)
@@ -152,7 +153,7 @@ def _forms(checkpoint_path: Path, card: Card) -> Iterator[tuple[bytes, Card]]:
         graph, own = deploy.to_deploy(model, trained, rewrite=rewrite)
         graph = int8_graph.to_int8_graph(graph) if rewrite else graph
         graph, own = (graph, own) if card.io == "float32" else int8_input.to_byte_input(graph, own)
-        yield tflite.convert(graph, "fp32"), own
+        yield tflite.convert(balance.balanced(graph, card.calibration.get("balanced", {})), "fp32"), own
 
 
 def _common(floating: bytes, quantized: bytes) -> int:

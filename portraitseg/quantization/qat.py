@@ -13,24 +13,22 @@ have to share a range. Every tensor of the file has exactly one, so that nothing
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import tensorflow as tf
 import tf_keras as keras
 from tf_keras import layers
-from tqdm import tqdm
 
 from portraitseg import archs
 from portraitseg.archs import LOGITS
 from portraitseg.card import IMAGENET, Card
 from portraitseg.data.sources import Source
 from portraitseg.errors import InputError
-from portraitseg.image import Float32
+from portraitseg.quantization import balance
 from portraitseg.quantization.calibration import CalibrationSet
 from portraitseg.quantization.kernels import rounded
-from portraitseg.quantization.post_training.statistics import gather
+from portraitseg.quantization.observe import observe
 from portraitseg.quantization.post_training.thresholds import choose
 from portraitseg.quantization.ranges import PREFIX, Range
 from portraitseg.resizing import AlignCorners, BilinearTranspose, DepthwiseConv2DTranspose, bilinear_kernel
@@ -82,7 +80,10 @@ def prepare(model: keras.Model, card: Card, source: Source, indices: Sequence[in
         InputError: as `to_deploy` and `to_byte_input`; there are no pictures; a tensor would need two ranges.
     """
     net, made = _int8_form(model, card)
-    spans = _observe(Graph(net), CalibrationSet(source=source, indices=indices, card=made))
+    pictures = CalibrationSet(source=source, indices=indices, card=made)
+    net = balance.balanced(net, balance.factors(net, pictures))
+    graph = _headless(Graph(net))
+    spans = {group: choose(METHOD, seen) for group, seen in observe(graph, _groups(graph), pictures).items()}
     how = {"method": QAT, "pictures": len(indices), "normalised": made.input != card.input}
     made = replace(made, output="logits", quant=QAT, metrics={}, calibration=how)
     trained = _trainable(Graph(net), made)
@@ -218,18 +219,3 @@ def _given(step: Step, card: Card) -> Extremes | None:
         zero, scale = _zero_point(card), 1 / card.input.std[0]
         return -zero * scale, (255 - zero) * scale
     return FORMAT.get(step.layer.activation) if isinstance(step.layer, layers.Activation) else None
-
-
-def _observe(graph: Graph, calibration: CalibrationSet) -> dict[str, Extremes]:
-    """The range that each `Range` starts with, chosen as after training (`thresholds.choose`) from all of its tensors together."""
-    groups = _groups(_headless(graph))
-    names = [name for tensors in groups.values() for name in tensors]
-    net = tf.function(graph.build(names))
-
-    def runs(wanted: Sequence[str]) -> Iterator[dict[str, Float32]]:
-        for x in tqdm(calibration, desc="calibrating", unit="picture"):
-            values = dict(zip(names, tf.nest.flatten(net(tf.constant(x), training=False)), strict=True))
-            yield {group: np.concatenate([values[name].numpy().ravel() for name in groups[group]]) for group in wanted}
-
-    found = gather(groups, runs, str, histograms=True)
-    return {group: choose(METHOD, statistics) for group, statistics in found.items()}

@@ -16,7 +16,8 @@ class QuantizationSettings:
 
     qat: tuple[str, ...] | None = None
     """Train on with the rounding of the int8 file: CHECKPOINT.h5, or without a value this run's own best one, as a last phase that goes
-    into NAME/qat. What is validated is the int8 file itself; `export` then needs no calibration."""
+    into NAME/qat. What is validated is the int8 file itself; `export` then needs no calibration. A net that was trained to the end loses
+    least as its own --teacher, with --ema 0.998 (docs/qat.md)."""
     qat_epochs: int = 5
     """Epochs of that."""
     qat_lr: float = 1e-4
