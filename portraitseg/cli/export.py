@@ -57,7 +57,7 @@ def run(config: Config) -> int:
         card = _artifact_card(config, card, calibration)
         if calibration and config.by_recipe:
             graph, factors = _balanced(graph, calibration)
-            card = replace(card, calibration={**card.calibration, "balanced": factors})
+            card = replace(card, calibration={**card.calibration, **({"balanced": factors} if factors else {})})
         file = folder / path.name
 
         def attempt(recipe: "Recipe | None", file: Path) -> "Parity":
