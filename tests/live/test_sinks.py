@@ -301,9 +301,11 @@ def test_ctrl_c_within_a_write_costs_the_open_part_only(tmp_path, monkeypatch):
     sink = open_sink("file", str(tmp_path / "out.mp4"), fps=25)
     for index in range(12):
         sink.write(frame(index), frame(index).image)
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs with SIGINT ignored
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(encoder.Encoder, "write", lambda *_: signal.raise_signal(signal.SIGINT))
         sink.write(frame(12), frame(12).image)
+    signal.signal(signal.SIGINT, ignored)
     sink.close()
     sink = open_sink("file", str(tmp_path / "out.mp4"), fps=25, resume=True)
     assert sink.done.index == 9
