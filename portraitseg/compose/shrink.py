@@ -21,7 +21,9 @@ def shrink(image: UInt8, size: tuple[int, int], kept: dict[tuple[int, ...], UInt
         # of an exact half both calls give the same bytes, that by area in two thirds of the time
         exact = image.shape[:2] == (2 * sides[0], 2 * sides[1])
         shape = (*sides, *image.shape[2:])
-        out = None if kept is None or sides == size else kept.setdefault(shape, np.empty(shape, np.uint8))
+        if kept is not None and shape not in kept and sides != size:
+            kept[shape] = np.empty(shape, np.uint8)
+        out = None if kept is None or sides == size else kept[shape]
         image = np.asarray(cv2.resize(image, sides[::-1], dst=out, interpolation=cv2.INTER_AREA if exact else cv2.INTER_LINEAR), np.uint8)
     if sides != size:
         image = np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
