@@ -45,9 +45,9 @@ class Blocks:
         """
         first, end = np.searchsorted(table, [1, 255]).tolist()
         _, out = cv2.threshold(values, end - 1, 255, cv2.THRESH_BINARY, dst=self.array("looked_up", values.shape, np.uint8))
-        ramp = cv2.inRange(values, first, end - 1, dst=self.array("after", values.shape, np.uint8))
-        words = _words(ramp)
-        picked = np.flatnonzero(np.not_equal(words, 0, out=self.array("soft", words.shape, np.bool_)))
+        _, shown = cv2.threshold(values, first - 1, 255, cv2.THRESH_BINARY, dst=self.array("after", values.shape, np.uint8))
+        sure, shown = _words(out), _words(shown)
+        picked = np.flatnonzero(np.not_equal(sure, shown, out=self.array("soft", sure.shape, np.bool_)))
         if picked.size:
             self.put(cv2.LUT(self.take("alpha", values, picked), table), out, picked)
         return np.asarray(out, np.uint8), picked

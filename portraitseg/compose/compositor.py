@@ -109,10 +109,7 @@ class Compositor:
         np.multiply(front, weight, out=total, dtype=np.uint16)
         np.multiply(back, np.invert(weight, out=weight), out=part, dtype=np.uint16)
         total += part
-        total += 128
-        total += np.right_shift(total, 8, out=part)  # (x + x // 256) // 256 of x + 128 is x / 255, rounded, for all x up to 255 * 255
-        total >>= 8
-        np.copyto(front, total, casting="unsafe")
+        cv2.convertScaleAbs(total.reshape(len(picked), -1), dst=front.reshape(len(picked), -1), alpha=1 / 255)  # rounded
         blocks.put(front, out, picked)
 
     def _colour(self, colour: UInt8, shape: tuple[int, ...]) -> UInt8:
