@@ -5,8 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-
-from portraitseg.live import ffmpeg
+from imageio_ffmpeg import get_ffmpeg_exe
 
 BITS = 8
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "12", "-bf", "2", "-pix_fmt", "yuv420p")
@@ -26,12 +25,13 @@ def number(image: np.ndarray) -> int:
 
 
 def run(*words: str, data: bytes | None = None) -> None:
-    subprocess.run([ffmpeg.find(), "-y", "-loglevel", "error", *words], input=data, check=True)
+    """Always by one ffmpeg: what a system's own may lack, or where it lets a video start, differs."""
+    subprocess.run([get_ffmpeg_exe(), "-y", "-loglevel", "error", *words], input=data, check=True)
 
 
 def told(*words: str) -> str:
     """What ffmpeg says of its inputs."""
-    return subprocess.run([ffmpeg.find(), "-hide_banner", *words], capture_output=True, text=True, check=False).stderr
+    return subprocess.run([get_ffmpeg_exe(), "-hide_banner", *words], capture_output=True, text=True, check=False).stderr
 
 
 def write(path: Path, count: int = 40, *, fps: float = 25, size=(48, 64), coded=H264, sound=(), before=()) -> Path:
