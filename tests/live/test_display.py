@@ -134,6 +134,7 @@ def test_keys_come_through_and_escape_ends(viewer):
     window = send("search", "--name", "^viewer$")[0]
     send("windowfocus", window)
     for key, told in (("c", "c"), ("question", "?"), ("space", " ")):
+        send("key", "Up", "Left", "Shift_L", "F1")  # whose last bytes are R, Q and others
         send("key", key)
         assert process.stdout.readline() == f"key {told}\n"
     send("key", "Escape")

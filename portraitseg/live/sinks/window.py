@@ -59,7 +59,8 @@ class Window:
             raise InputError(f"the window cannot show a picture: {error.err}; use --sink file") from error
 
     def poll(self, seconds: float = 0.0) -> str | None:
-        """Let the window draw and give the key that was pressed: a character, as "c", "?", " "; "esc"; None without one.
+        """Let the window draw and give the key that was pressed: a character, as "c", "?", " "; "esc"; None without one, or for an arrow,
+        a Shift and the like.
 
         Args:
             seconds: to wait for a key; at least a millisecond passes.
@@ -69,12 +70,13 @@ class Window:
         """
         if not self._open:
             return None
-        code = cv2.waitKey(max(1, round(seconds * 1000)))
+        code = cv2.waitKeyEx(max(1, round(seconds * 1000))) & 0xFFFF  # above it GTK says which modifiers are held
         if not self._seen():
             self._closed = True
             raise SinkClosedError("the window was closed")
-        code &= 0xFF
-        return None if code == 0xFF else "esc" if code == 27 else chr(code)
+        if not 0 < code < 0xFF:  # an arrow is 0xff51 to 0xff54, whose last byte is a letter
+            return None
+        return "esc" if code == 27 else chr(code)
 
     def add_sliders(self, sliders: Sequence[tuple[str, int, int]]) -> None:
         """Put sliders under the picture, each of a name, a place and its last place, from 0; the window grows by them."""
