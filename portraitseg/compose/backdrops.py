@@ -14,7 +14,7 @@ import numpy as np
 
 from portraitseg import image as pictures
 from portraitseg.compose.colours import allowed, find_colour
-from portraitseg.compose.fit import FITS, fitted
+from portraitseg.compose.fit import FITS, fitted, flat
 from portraitseg.compose.looped_video import LoopedVideo
 from portraitseg.errors import InputError
 from portraitseg.image import UInt8
@@ -59,7 +59,7 @@ def open_backdrop(text: str, *, fit: str = "crop", border: str = "blur", seconds
 
     colour = find_colour(text)
     if colour is not None:
-        return Still(np.array(colour, np.uint8)[None, None], fitting)
+        return Still(np.array(colour, np.uint8), flat)
     path = Path(text)
     if not path.exists():
         raise InputError(
@@ -77,7 +77,7 @@ Fitting = Callable[[UInt8, Size], UInt8]
 
 
 class Still:
-    """One picture, fitted once for each size."""
+    """One picture or colour, fitted once for each size."""
 
     def __init__(self, picture: UInt8, fitting: Fitting) -> None:
         self._picture, self._fitting = picture, fitting

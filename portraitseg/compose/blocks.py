@@ -62,7 +62,7 @@ class Blocks:
 
         Args:
             name: of the memory to use.
-            picture: (H,W) or (H,W,C); copied whole if it is not contiguous.
+            picture: (H,W) or (H,W,C); copied whole if it is not contiguous, unless all its rows are one (`fit.flat`).
             picked: n blocks.
 
         Returns:
@@ -70,6 +70,8 @@ class Blocks:
         """
         pixels = step(picture.shape)
         out = self.array(name, (len(picked), pixels, *picture.shape[2:]), picture.dtype)
+        if not picture.strides[0]:
+            picture, picked = np.ascontiguousarray(picture[:1]), picked % (picture.shape[1] // pixels)
         np.take(_rows(picture, pixels), picked, out=_rows(out, pixels), mode="clip")  # by any other mode NumPy copies `out` first
         return out
 

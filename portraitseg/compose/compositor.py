@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from portraitseg.compose.blocks import Blocks, Picked
+from portraitseg.compose.fit import flat
 from portraitseg.errors import InputError
 from portraitseg.image import Float32, UInt8
 
@@ -63,7 +64,6 @@ class Compositor:
 
     def __init__(self) -> None:
         self._blocks = Blocks()
-        self._flat: UInt8 = np.empty((0, 0, 3), np.uint8)
 
     def look_up(self, large: UInt8, table: UInt8) -> tuple[UInt8, Picked]:
         """The alpha (H,W) of an enlarged prob (H,W) by a table of `levels`, and its band for `__call__`; both hold until the next call."""
@@ -85,12 +85,12 @@ class Compositor:
         Raises:
             InputError: the sizes differ, or `out` does not fit.
         """
-        behind = self._colour(background, image.shape) if background.ndim == 1 else background
+        behind = flat(background, image.shape[:2]) if background.ndim == 1 else background
         if not image.shape[:2] == alpha.shape == behind.shape[:2]:
             raise InputError(
                 f"image, alpha and background must have one size, got {image.shape}, {alpha.shape} and {behind.shape}; resize them first"
             )
-        image, alpha, behind = (np.ascontiguousarray(picture) for picture in (image, alpha, behind))
+        image, alpha = np.ascontiguousarray(image), np.ascontiguousarray(alpha)
         out = self._blocks.output(out, image.shape)
         np.copyto(out, behind)
         cv2.copyTo(image, alpha, out)  # wherever the alpha is not 0; the band is written over now
@@ -111,9 +111,3 @@ class Compositor:
         total += part
         cv2.convertScaleAbs(total.reshape(len(picked), -1), dst=front.reshape(len(picked), -1), alpha=1 / 255)  # rounded
         blocks.put(front, out, picked)
-
-    def _colour(self, colour: UInt8, shape: tuple[int, ...]) -> UInt8:
-        """A picture of one colour, made anew only when colour or size changes."""
-        if self._flat.shape != shape or not np.array_equal(self._flat[0, 0], colour):
-            self._flat = np.full(shape, colour, np.uint8)
-        return self._flat

@@ -32,6 +32,11 @@ def fitted(picture: UInt8, size: tuple[int, int], fit: str, border: str = "blur"
     return out
 
 
+def flat(colour: UInt8, size: tuple[int, int]) -> UInt8:
+    """A picture (H,W,3) of one colour, read-only. All rows are the same memory: to copy it reads next to nothing."""
+    return np.broadcast_to(np.full((1, size[1], 3), colour, np.uint8), (*size, 3))
+
+
 def _centre(picture: UInt8, size: tuple[int, int]) -> UInt8:
     """The largest centred part with the proportions of `size`."""
     height, width = picture.shape[:2]

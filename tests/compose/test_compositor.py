@@ -8,6 +8,7 @@ import pytest
 
 from portraitseg.compose import blend
 from portraitseg.compose.compositor import Compositor, enlarge, levels
+from portraitseg.compose.fit import flat
 from portraitseg.errors import InputError
 
 SIZES = [(1, 1), (1, 7), (5, 1), (3, 3), (7, 12), (9, 10), (36, 64), (45, 80), (200, 24)]
@@ -48,6 +49,7 @@ def test_frames_of_changing_size_and_colour_share_one_compositor() -> None:
         image, alpha, background = scene(size, seed)
         assert np.array_equal(compositor(image, alpha, background), mixed(image, alpha, background))
         colour = background[0, 0]
+        assert np.array_equal(compositor(image, alpha, flat(colour, size)), mixed(image, alpha, colour))
         assert np.array_equal(compositor(image, alpha, colour), mixed(image, alpha, colour))
 
 
