@@ -59,8 +59,7 @@ class Window:
             raise InputError(f"the window cannot show a picture: {error.err}; use --sink file") from error
 
     def poll(self, seconds: float = 0.0) -> str | None:
-        """Let the window draw and give the key that was pressed: a character, as "c", "?", " "; "esc"; None without one, or for an arrow,
-        a Shift and the like.
+        """Let the window draw and give the key that was pressed: a character, as "c", "?", " "; "esc"; else None, as for arrows.
 
         Args:
             seconds: to wait for a key; at least a millisecond passes.
