@@ -98,8 +98,8 @@ def _draw(table: list[dict[str, Any]], untrained: dict[str, float], config: Conf
     front = sorted((row for row in table if row["front"]), key=lambda row: row["ms"])
     axes.step([row["ms"] for row in front], [row["mIoU"] for row in front], where="post", color="tab:blue", alpha=0.4, label="Pareto front")
     for own, label, marker in ((True, "portraitseg, int8", "o"), (False, "other projects' files", "s")):
-        part = [row for row in table if row["own"] is own]
-        axes.scatter([row["ms"] for row in part], [row["mIoU"] for row in part], marker=marker, label=label, zorder=3)
+        if part := [row for row in table if row["own"] is own]:
+            axes.scatter([row["ms"] for row in part], [row["mIoU"] for row in part], marker=marker, label=label, zorder=3)
     for row in table:
         axes.annotate(row["net"], (row["ms"], row["mIoU"]), xytext=(4, 5), textcoords="offset points", fontsize=8)
     bottom = min(row["mIoU"] for row in table) - 1.5
