@@ -52,13 +52,13 @@ def main(config: Config) -> None:
     scores = benchmark.accuracy(config.models, open_data(config.data, None, seed=0).val, settings, lambda r: tqdm(r, desc="accuracy"))
     table = [
         {
-            "net": _name(path),
+            "net": name,
             "own": _own(path),
             "ms": round(row.p50_ms, 3),
             "mIoU": round(score["miou"], 2),
             "KB": round(row.file_mb * 1024),
         }
-        for path, row, score in zip(config.models, rows, scores, strict=True)
+        for path, name, row, score in zip(config.models, _names(config.models), rows, scores, strict=True)
     ]
     best = 0.0
     for row in sorted(table, key=lambda row: (row["ms"], -row["mIoU"])):
@@ -72,8 +72,14 @@ def main(config: Config) -> None:
     print(config.out.read_text())
 
 
-def _name(path: Path) -> str:
-    return Card.load(card_path(path)).arch if _own(path) else path.stem
+def _names(paths: tuple[Path, ...]) -> list[str]:
+    """The arch, with its width where there are several of it; of other projects' files the file's name."""
+    cards = [Card.load(card_path(path)) if _own(path) else None for path in paths]
+    archs = [card.arch for card in cards if card]
+    return [
+        path.stem if card is None else card.arch if archs.count(card.arch) == 1 else f"{card.arch} {card.wm:g}"
+        for path, card in zip(paths, cards, strict=True)
+    ]
 
 
 def _own(path: Path) -> bool:
