@@ -73,11 +73,11 @@ def main(config: Config) -> None:
 
 
 def _names(paths: tuple[Path, ...]) -> list[str]:
-    """The arch, with its width where there are several of it; of other projects' files the file's name."""
+    """The arch, and of several of it the width where it is not 1; of other projects' files the file's name."""
     cards = [Card.load(card_path(path)) if _own(path) else None for path in paths]
     archs = [card.arch for card in cards if card]
     return [
-        path.stem if card is None else card.arch if archs.count(card.arch) == 1 else f"{card.arch} {card.wm:g}"
+        path.stem if card is None else card.arch if archs.count(card.arch) == 1 or card.wm == 1 else f"{card.arch} {card.wm:g}"
         for path, card in zip(paths, cards, strict=True)
     ]
 
