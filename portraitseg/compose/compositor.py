@@ -109,5 +109,6 @@ class Compositor:
         np.multiply(front, weight, out=total, dtype=np.uint16)
         np.multiply(back, np.invert(weight, out=weight), out=part, dtype=np.uint16)
         total += part
-        cv2.convertScaleAbs(total.reshape(len(picked), -1), dst=front.reshape(len(picked), -1), alpha=1 / 255)  # rounded
+        # rounded to nearest: no whole number's 255th lies within 0.001 of a half, so single precision cannot err
+        cv2.convertScaleAbs(total.reshape(len(picked), -1), dst=front.reshape(len(picked), -1), alpha=1 / 255)
         blocks.put(front, out, picked)
