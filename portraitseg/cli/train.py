@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from portraitseg.errors import InputError, RunStoppedError
 from portraitseg.quiet import load_tensorflow
 from portraitseg.training import presets
-from portraitseg.training.config import PATHS, TrainConfig
+from portraitseg.training.config import PATH_LISTS, PATHS, TrainConfig
 
 if TYPE_CHECKING:
     from portraitseg.data.sources import Dataset
@@ -74,7 +74,7 @@ def _started(config: Config) -> tuple[TrainConfig, Path]:
     names = base.data_names or (base.data.resolve().name if base.data else "synthetic",)
     given = {name: getattr(base, name) for name in PATHS if name != "out"}
     base = replace(base, data_names=names, **{name: path.resolve() for name, path in given.items() if path is not None})
-    base = replace(base, teacher=tuple(path.resolve() for path in base.teacher))
+    base = replace(base, **{name: tuple(path.resolve() for path in getattr(base, name)) for name in PATH_LISTS})
     return base, base.out / (base.name or f"{base.arch}-{names[0]}{'-qat' if base.qat else ''}")
 
 

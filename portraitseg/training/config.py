@@ -24,6 +24,8 @@ from portraitseg.training.settings import (
 
 PATHS = ("init", "out", "data", "val", "backgrounds", "teacher_cache", "unlabelled", "encoder_teacher")
 """The settings that are paths."""
+PATH_LISTS = ("teacher", "view_teacher")
+"""The settings that are lists of paths."""
 LISTS = ("data_names", "qat")
 """The settings that are lists of words."""
 
@@ -67,6 +69,8 @@ class TrainConfig(
             )
         if self.encoder_teacher and (self.strategy != "single" or self.qat_start):
             raise InputError("--encoder-teacher is for float training on one device; leave it out, or --strategy and --qat")
+        if self.view_teacher and self.strategy != "single":
+            raise InputError("--view-teacher is for training on one device; leave it out, or --strategy")
         self.check_qat()
         if self.qat is not None and self.strategy != "single":
             raise InputError("quantization-aware training is for one device; leave out --strategy, or --qat and start it afterwards")
@@ -106,7 +110,7 @@ class TrainConfig(
     def as_json(self) -> dict[str, Any]:
         """The settings as plain JSON values."""
         plain = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
-        return {**plain, "teacher": [str(path) for path in self.teacher]}
+        return {**plain, **{key: [str(path) for path in getattr(self, key)] for key in PATH_LISTS}}
 
     @staticmethod
     def load(path: Path) -> "TrainConfig":
@@ -119,7 +123,8 @@ class TrainConfig(
             raw = json.loads(path.read_text(encoding="utf-8"))
             paths = {key: Path(raw[key]) for key in PATHS if raw.get(key) is not None}
             lists = {key: tuple(raw[key]) for key in LISTS if raw.get(key) is not None}
-            return TrainConfig(**{**raw, **paths, **lists, "teacher": tuple(map(Path, raw["teacher"]))})
+            lists |= {key: tuple(map(Path, raw.get(key) or ())) for key in PATH_LISTS}
+            return TrainConfig(**{**raw, **paths, **lists})
         except FileNotFoundError as error:
             raise InputError(f"no run to resume: {path} is missing; give the folder of a run, such as runs/NAME") from error
         except (OSError, ValueError, TypeError, KeyError) as error:

@@ -10,6 +10,7 @@ from portraitseg import archs, checkpoint
 from portraitseg.card import Card
 from portraitseg.errors import InputError
 from portraitseg.losses.features import unexplained_variance
+from portraitseg.training.views import as_input
 
 STRIDES = (4, 8, 16, 32)
 
@@ -51,7 +52,7 @@ class EncoderTeacher:
         self.teacher = keras.Model(teacher.inputs, [theirs[stride] for stride in self.strides])
         self.student = keras.Model(model.inputs, [*model.outputs, *(ours[stride] for stride in self.strides)])
         self.names = model.output_names
-        self._have, self._want, self._prior = card.input, trained.input, trained.channels == 4
+        self._have, self._card = card.input, trained
 
     def forward(self, x: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Run the student in training mode and the teacher beside it.
@@ -64,15 +65,6 @@ class EncoderTeacher:
         """
         outputs = self.student(x, training=True)
         heads, features = outputs[: len(self.names)], outputs[len(self.names) :]
-        wanted = tf.nest.flatten(self.teacher(self._input(x), training=False))
+        wanted = tf.nest.flatten(self.teacher(as_input(x, self._have, self._card), training=False))
         losses = [unexplained_variance(ours, theirs) for ours, theirs in zip(features, wanted, strict=True)]
         return dict(zip(self.names, heads, strict=True)), tf.add_n(losses) / len(losses)
-
-    def _input(self, x: tf.Tensor) -> tf.Tensor:
-        """The pictures in the teacher's range and order, with an empty prior if it takes one."""
-        pictures = x[..., :3]
-        if self._have != self._want:
-            bytes_ = pictures * self._have.std + self._have.mean
-            bytes_ = bytes_ if self._have.order == self._want.order else bytes_[..., ::-1]
-            pictures = (bytes_ - self._want.mean) / self._want.std
-        return tf.pad(pictures, [[0, 0], [0, 0], [0, 0], [0, 1]]) if self._prior else pictures

@@ -15,6 +15,7 @@ from portraitseg.losses.distillation import distillation_loss
 from portraitseg.training.features import EncoderTeacher
 from portraitseg.training.settings import LossSettings, TeacherSettings
 from portraitseg.training.texture import Texture, make_texture
+from portraitseg.training.views import ViewTeachers
 
 Batch = Mapping[str, tf.Tensor]
 """What `pipeline.train_batches` gives: "x" (N,H,W,C) in the card's range, "mask" (N,H,W,1) in [0,1], and what a setting adds."""
@@ -32,6 +33,7 @@ def make_objective(
     *,
     card: Card | None = None,
     encoder_teacher: EncoderTeacher | None = None,
+    view_teachers: ViewTeachers | None = None,
 ) -> Objective:
     """The objective that the settings describe.
 
@@ -43,6 +45,7 @@ def make_objective(
         teaching: how batches with a "teacher" are learned; its defaults if left out.
         card: the range of the input, for the consistency loss.
         encoder_teacher: whose features the net's have to hold; it was made for the net that is trained.
+        view_teachers: whose prob of the batch is learned.
 
     Raises:
         InputError: an unknown loss, or a number out of range.
@@ -72,6 +75,8 @@ def make_objective(
         if "teacher" in batch:
             imitated = partial(distillation_loss, **softened)
             value += teaching.distill_weight * on_rows(batch["taught"], imitated, batch["teacher"], heads[LOGITS])
+        if view_teachers:
+            value += teaching.distill_weight * distillation_loss(view_teachers.prob(x), heads[LOGITS], **softened)
         return value
 
     return objective

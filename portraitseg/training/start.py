@@ -41,17 +41,17 @@ def fill(model: keras.Model, card: Card, settings: NetSettings) -> Card:
         InputError: the weights cannot be had or do not fit.
     """
     if settings.init and _is_foreign(settings):
-        trained = _trained_input(str(settings.init), settings.pretrained_range) or card.input
-        count = pretrained.load_whole(model, settings.init, trained=trained, fed=card.input)
+        input_ = _trained_input(str(settings.init), settings.pretrained_range) or card.input
+        count = pretrained.load_whole(model, settings.init, trained=input_, fed=card.input)
         tqdm.write(f"starts from {settings.init}: {count} layers, all there are")
         return card
     if settings.init:
         before = _read_card(settings.init)
         narrower = before.quant == card.quant and before.wm < card.wm
-        if grown := widening.widen(model, _trained(settings.init, card.size)) if narrower else 0:
+        if grown := widening.widen(model, trained(settings.init, card.size)[0]) if narrower else 0:
             tqdm.write(f"starts from {settings.init}; {grown} layers are wider here, and what is new in them counts for nothing yet")
         else:
-            others = checkpoint.take(model, _trained(settings.init), origin=f"{settings.init} ({before.name})")
+            others = checkpoint.take(model, trained(settings.init)[0], origin=f"{settings.init} ({before.name})")
             tqdm.write(f"starts from {settings.init}" + (f", but for {listed(others)}" if others else ""))
         return replace(card, made=before.made)
     if settings.pretrained:
@@ -73,9 +73,9 @@ def settle(model: keras.Model, card: Card, settings: NetSettings, batches: Itera
     whole = init is not None and _is_foreign(settings)
     folded = any(match.is_folded(str(source)) for source in (init, settings.pretrained) if source)
     if init and not whole and _read_card(init).wm > card.wm:
-        trained = _trained(init, card.size)
-        channels = trained.input_shape[-1]
-        if kept := narrowing.narrow(model, trained, (batch["x"][..., :channels] for batch in batches)):
+        wider, _ = trained(init, card.size)
+        channels = wider.input_shape[-1]
+        if kept := narrowing.narrow(model, wider, (batch["x"][..., :channels] for batch in batches)):
             tqdm.write(f"{len(kept)} bottlenecks are narrower and keep {min(kept):.0%} to {max(kept):.0%} of their variance")
             folded = True
     if folded:
@@ -98,15 +98,19 @@ def _read_card(path: Path) -> Card:
     return replace(card, quant="fp32", sha256="")
 
 
-def _trained(path: Path, size: tuple[int, int] | None = None) -> keras.Model:
-    """The net of a float checkpoint, or of a file that export.py wrote from one, at its own size or another."""
+def trained(path: Path, size: tuple[int, int] | None = None) -> tuple[keras.Model, Card]:
+    """The net of a float checkpoint, or of a file that export.py wrote from one, at its own size or another.
+
+    Raises:
+        InputError: the file is missing, broken or quantized, or was not written here.
+    """
     card = _read_card(path)
     model = archs.build(replace(card, size=size or card.size))
     if match.is_folded(str(path)):
         model.set_weights(undeployed(card, partial(match.read, path, prefix="")).get_weights())
     else:
         checkpoint.load_weights(model, card, path)
-    return model
+    return model, card
 
 
 def _card_inside(path: Path) -> Card | None:

@@ -35,6 +35,7 @@ from portraitseg.training.state import Progress
 from portraitseg.training.step import freeze, make_train_step
 from portraitseg.training.tracking import Tracking
 from portraitseg.training.validation import Watch, validate
+from portraitseg.training.views import ViewTeachers
 
 SETTLED_BY = 128
 """Pictures that finish what a net starts from, see `start.settle`."""
@@ -60,7 +61,8 @@ class Trainer:
                 layer.momentum = config.bn_momentum
         head_weights(config.side_weights, self.model.output_names)  # the wrong number of them is said here, not from within the graph
         watched = EncoderTeacher(config.encoder_teacher, self.model, self.card) if config.encoder_teacher else None
-        self.objective = make_objective(config, config, card=self.card, encoder_teacher=watched)
+        views = ViewTeachers(config.view_teacher, self.card) if config.view_teacher else None
+        self.objective = make_objective(config, config, card=self.card, encoder_teacher=watched, view_teachers=views)
         for phase in self.phases:
             freeze(self.model, phase.prefixes)  # a wrong prefix is said now, not after the phases before
         self.average: optimiser.Average | None = None

@@ -15,6 +15,7 @@ from portraitseg.training.config import TrainConfig
 from portraitseg.training.features import EncoderTeacher, features_of
 from portraitseg.training.objective import make_objective
 from portraitseg.training.settings import LossSettings, TeacherSettings
+from portraitseg.training.views import as_input
 
 RANDOM = np.random.default_rng(0)
 
@@ -79,7 +80,7 @@ def test_the_teacher_sees_the_pictures_in_its_own_range(teacher):
     card = dataclasses.replace(archs.new_card("portrait_nano_s", size=64), input=CAFFE)
     watched = EncoderTeacher(teacher, archs.build(card), card)
     x = tf.constant((picture[..., ::-1] - np.array(CAFFE.mean)) / np.array(CAFFE.std), tf.float32)
-    np.testing.assert_allclose(watched._input(x), picture / 127.5 - 1, atol=1e-5)
+    np.testing.assert_allclose(as_input(x, CAFFE, checkpoint.read_card(teacher)), picture / 127.5 - 1, atol=1e-5)
     heads, loss = watched.forward(x)
     assert list(heads) == ["logits", "side"] and heads["logits"].shape == (1, 64, 64, 1)
     assert watched.strides == [4, 8, 16, 32] and 0 < float(loss) < 1

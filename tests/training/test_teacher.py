@@ -457,7 +457,7 @@ def sure_of_discs(path: Path) -> Path:
         ({"confidence": 1.5}, "confidence in"),
         ({"teacher": (Path("x"),), "distill_weight": 0.0}, "must be above 0"),
         ({"teacher": (Path("x"),), "distill_temperature": -1.0}, "must be above 0"),
-        ({"distill_boundary": 2.0}, "--distill-boundary concerns a teacher; give --teacher"),
+        ({"distill_boundary": 2.0}, "--distill-boundary concerns a teacher; give --teacher or --view-teacher"),
     ],
 )
 def test_settings_that_make_no_sense_together(changes, message):

@@ -20,6 +20,9 @@ class TeacherSettings:
     """Folder of the predictions, which later runs use again (default: OUT/teacher-cache)."""
     unlabelled: Path | None = None
     """Folder of further pictures, without masks: the teacher's alone with --teacher, and self-training's with --rounds."""
+    view_teacher: tuple[Path, ...] = ()
+    """Float checkpoints (.h5) or float files of export.py, to imitate in each sample as it is trained on, composites too. They run beside
+    the net in every step, on the sample and its mirror image; of several the mean of their logits teaches."""
     distill_weight: float = 1.0
     """Weight of the loss against the teacher."""
     distill_temperature: float = 2.0
@@ -55,7 +58,12 @@ class TeacherSettings:
             raise InputError("nothing says what is in the --unlabelled pictures; give a --teacher MODEL, or --rounds 2 to teach itself")
         if self.rounds > 1 and not self.unlabelled:
             raise InputError(f"--rounds {self.rounds} needs pictures to teach itself with; give --unlabelled DIR")
-        needing = ("teacher_input_range", "distill_weight", "distill_temperature", "distill_boundary")
+        needing = ("distill_weight", "distill_temperature", "distill_boundary")
+        if self.teacher and self.view_teacher:
+            raise InputError("a sample is taught by --teacher or by --view-teacher, not by both; leave out one of them")
+        if self.teacher_input_range and not self.teacher:
+            raise InputError("--teacher-input-range concerns a teacher of another project; give --teacher MODEL.tflite too")
         given = [item.name for item in fields(TeacherSettings) if item.name in needing and getattr(self, item.name) != item.default]
-        if given and not self.teacher:
-            raise InputError(f"{', '.join('--' + name.replace('_', '-') for name in given)} concerns a teacher; give --teacher MODEL too")
+        if given and not (self.teacher or self.view_teacher):
+            flags = ", ".join("--" + name.replace("_", "-") for name in given)
+            raise InputError(f"{flags} concerns a teacher; give --teacher or --view-teacher MODEL too")
