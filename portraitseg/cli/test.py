@@ -68,10 +68,10 @@ class Job:
 
 def run(config: Config) -> int:
     """Process one photo or a folder; 0 if at least one photo could be read, else 2."""
-    jobs = _jobs(_photos(config.photo), config.out, force=config.force)
-    background = _background(config.background)
     if not config.model.exists():
         raise InputError(f"no model {config.model}; give one with --model FILE.tflite (`portraitseg export` makes them)")
+    jobs = _jobs(_photos(config.photo), config.out, force=config.force)
+    background = _background(config.background)
     foreign = config.input_range and not has_card(config.model)
     card = foreign_card(config.model, input_range=config.input_range) if foreign else None
     cache = Path(config.weight_cache) if config.weight_cache else None
