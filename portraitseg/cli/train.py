@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from portraitseg.errors import InputError, RunStoppedError
 from portraitseg.quiet import load_tensorflow
@@ -74,7 +74,8 @@ def _started(config: Config) -> tuple[TrainConfig, Path]:
     names = base.data_names or (base.data.resolve().name if base.data else "synthetic",)
     given = {name: getattr(base, name) for name in PATHS if name != "out"}
     base = replace(base, data_names=names, **{name: path.resolve() for name, path in given.items() if path is not None})
-    base = replace(base, **{name: tuple(path.resolve() for path in getattr(base, name)) for name in PATH_LISTS})
+    lists: dict[str, Any] = {name: tuple(path.resolve() for path in getattr(base, name)) for name in PATH_LISTS}
+    base = replace(base, **lists)
     return base, base.out / (base.name or f"{base.arch}-{names[0]}{'-qat' if base.qat else ''}")
 
 
