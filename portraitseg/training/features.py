@@ -1,15 +1,14 @@
 """An encoder that teaches another: its features at 1/4 to 1/32, of each batch as it is trained on."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import tensorflow as tf
 import tf_keras as keras
 
-from portraitseg import archs, checkpoint
 from portraitseg.card import Card
 from portraitseg.errors import InputError
 from portraitseg.losses.features import unexplained_variance
+from portraitseg.training import start
 from portraitseg.training.views import as_input
 
 STRIDES = (4, 8, 16, 32)
@@ -33,18 +32,14 @@ class EncoderTeacher:
         """Build the teacher at the student's size.
 
         Args:
-            path: the teacher's checkpoint.
+            path: the teacher's float checkpoint, or a float file that export.py wrote.
             model: the student.
             card: the student's.
 
         Raises:
-            InputError: the checkpoint cannot be used, or the two nets have no resolution in common.
+            InputError: the file cannot be used, or the two nets have no resolution in common.
         """
-        trained = checkpoint.read_card(path)
-        if trained.quant != "fp32":
-            raise InputError(f"{path} is a {trained.quant} checkpoint; give the float one that it was made from")
-        teacher = archs.build(replace(trained, size=card.size))
-        checkpoint.load_weights(teacher, trained, path)
+        teacher, trained = start.trained(path, card.size)
         theirs, ours = features_of(teacher), features_of(model)
         self.strides = sorted(set(theirs) & set(ours))
         if not self.strides:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from portraitseg.archs import logits_model
 from portraitseg.card import Card, InputSpec
+from portraitseg.errors import InputError
 from portraitseg.losses.logits import person_logits
 from portraitseg.training import start
 
@@ -26,7 +27,11 @@ class ViewTeachers:
         """
         self.have, self.teachers = card.input, []
         for path in paths:
-            model, trained = start.trained(path, card.size)
+            try:
+                model, trained = start.trained(path, card.size)
+            except InputError as error:
+                allowed = "it takes float checkpoints (.h5) and float files of export.py; --teacher takes those of other projects too"
+                raise InputError(f"cannot use --view-teacher {path}: {error}; {allowed}") from error
             self.teachers.append((logits_model(model), trained))
 
     def prob(self, x: tf.Tensor) -> tf.Tensor:

@@ -1,6 +1,7 @@
 """A net's encoder taught by another's: the loss against numpy's least squares, the range of what the teacher sees, a net that learns."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from portraitseg import archs, checkpoint
 from portraitseg.card import CAFFE, Card
 from portraitseg.errors import InputError
 from portraitseg.losses.features import RIDGE, unexplained_variance
+from portraitseg.training import start
 from portraitseg.training.config import TrainConfig
 from portraitseg.training.features import EncoderTeacher, features_of
 from portraitseg.training.objective import make_objective
@@ -94,6 +96,17 @@ def test_a_net_that_has_the_teachers_encoder_has_nothing_to_learn(teacher):
     keras.utils.set_random_seed(9)
     other = float(EncoderTeacher(teacher, archs.build(card), card).forward(x)[1])
     assert same < 0.15 < other / 2
+
+
+def test_a_file_teaches_as_its_checkpoint_does(tmp_path):
+    path = Path(__file__).parents[2] / "models/portrait_nano_s-wm100-160-fp16.tflite"
+    restored, card = start.trained(path)
+    checkpoint.save(restored, card, tmp_path / "best.h5")
+    x = tf.constant(RANDOM.uniform(-1, 1, (2, 64, 64, 3)), tf.float32)
+    keras.utils.set_random_seed(9)
+    student = archs.build(small := dataclasses.replace(card, size=(64, 64)))
+    of_file, of_checkpoint = (float(EncoderTeacher(teacher, student, small).forward(x)[1]) for teacher in (path, tmp_path / "best.h5"))
+    assert of_file == pytest.approx(of_checkpoint, rel=1e-4) and of_file > 0.1
 
 
 @pytest.mark.slow

@@ -30,8 +30,8 @@ class TeacherSettings:
     distill_boundary: float = 0.0
     """K: where the teacher has an edge or is unsure, a pixel weighs up to 1 + K times as much."""
     encoder_teacher: Path | None = None
-    """A checkpoint (.h5) whose encoder's features, at 1/4 to 1/32, the net's own have to hold: for encoders without pretrained weights.
-    It runs beside the net in every step."""
+    """A float checkpoint (.h5) or float file of export.py, whose encoder's features, at 1/4 to 1/32, the net's own have to hold: for
+    encoders without pretrained weights. It runs beside the net in every step."""
     encoder_weight: float = 1.0
     """Weight of that loss, the share of the teacher's variance that the features do not explain."""
     rounds: int = 1
@@ -53,7 +53,7 @@ class TeacherSettings:
                 "leave out --teacher or --encoder-teacher for none"
             )
         if self.encoder_weight != TeacherSettings.encoder_weight and not self.encoder_teacher:
-            raise InputError("--encoder-weight concerns an encoder that teaches; give --encoder-teacher CHECKPOINT.h5 too")
+            raise InputError("--encoder-weight concerns an encoder that teaches; give --encoder-teacher MODEL too")
         if self.unlabelled and not self.teacher and self.rounds == 1:
             raise InputError("nothing says what is in the --unlabelled pictures; give a --teacher MODEL, or --rounds 2 to teach itself")
         if self.rounds > 1 and not self.unlabelled:
