@@ -13,6 +13,7 @@ COMMANDS = {
     "train": "train a net and leave a checkpoint, a log, curves and a contact sheet",
     "lr-find": "try rising learning rates and suggest one",
     "presets": "list the published recipes that train --preset takes, or show one",
+    "soup": "average nets that were trained on from the same one into a better one",
     "eval": "score a checkpoint or an artifact on pictures with masks",
     "export": "turn a checkpoint into a file that ships: .tflite, ONNX, OpenVINO and others, float or int8",
     "bundle": "put an artifact with card, labels, licence, sample and example into one .zip",

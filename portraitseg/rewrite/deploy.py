@@ -96,6 +96,22 @@ def folded_by_layer(model: keras.Model) -> dict[str, int]:
     return {layer.name: int(layer.count_params() + biases.get(layer.name, 0)) for layer in kept}
 
 
+def fold_in_place(model: keras.Model) -> None:
+    """Merge each batch normalisation of the plan into its convolution and leave it adding: the same function, without statistics.
+
+    So the weights of nets whose statistics differ can be compared and averaged; `encoders.folded.unfold` gives statistics back.
+    """
+    for conv, bn in ((model.get_layer(conv), model.get_layer(bn)) for conv, bn in fold_plan(model).items()):
+        scale, shift = _affine(bn)
+        weights = conv.get_weights()
+        bias = weights[-1] if conv.use_bias else np.zeros_like(shift)
+        kernels = weights[: len(weights) - conv.use_bias]
+        kernels[-1] = _scale_kernel(conv, kernels[-1], scale)
+        conv.set_weights(kernels + [np.zeros_like(bias)] * conv.use_bias)
+        one = np.ones_like(shift)
+        bn.set_weights([one * np.sqrt(1 + bn.epsilon), bias * scale + shift, 0 * one, one])
+
+
 def _fold(model: keras.Model) -> keras.Model:
     """The graph anew without dropout, each batch normalisation of the plan merged into its convolution."""
     plan = fold_plan(model)

@@ -1,0 +1,95 @@
+"""The mean of several nets' weights, a model soup: as good as the nets' mean prob, often, in the time of one.
+
+Wortsman 2022, arXiv:2203.05482. It holds for nets that were trained on from the same one, since their weights mean the same.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import tf_keras as keras
+
+from portraitseg.card import Card
+from portraitseg.errors import InputError
+from portraitseg.rewrite.deploy import fold_in_place
+from portraitseg.training import start
+
+Weights = list[np.ndarray]
+"""As `keras.Model.get_weights` lists them."""
+MAY_DIFFER = ("size", "quant", "output")
+"""Fields of the cards that say nothing of the weights."""
+
+
+def ingredients(paths: Sequence[Path]) -> tuple[keras.Model, list[Weights], list[Card]]:
+    """What is to be averaged.
+
+    Args:
+        paths: float checkpoints (.h5), or float files that export.py wrote, of one arch.
+
+    Returns:
+        The first one's net, at its size; each one's weights, with the batch normalisations folded (`fold_in_place`); and their cards.
+
+    Raises:
+        InputError: a file cannot be read or is quantized, or the nets are not of one kind.
+    """
+    nets: list[tuple[keras.Model, Card]] = []
+    for path in paths:
+        model, card = start.trained(path, nets[0][1].size if nets else None)
+        others = [name for name in card.differing(nets[0][1]) if name not in MAY_DIFFER] if nets else []
+        if others:
+            came = ", ".join(f"{name} {getattr(card, name)} against {getattr(nets[0][1], name)}" for name in others)
+            raise InputError(f"{path} is another net than {paths[0]}: {came}; average nets that were trained on from the same one")
+        fold_in_place(model)
+        nets.append((model, card))
+    return nets[0][0], [model.get_weights() for model, _ in nets], [card for _, card in nets]
+
+
+def mean(weights: Sequence[Weights]) -> Weights:
+    """Of each array, that of all nets."""
+    return [np.asarray(np.mean(arrays, axis=0, dtype=np.float64), np.float32) for arrays in zip(*weights, strict=True)]
+
+
+def greedy(weights: Sequence[Weights], scores: Sequence[float], score: Callable[[Weights], float]) -> list[int]:
+    """Which to average: the best one, then in the order of their scores each that does the mean no harm (the paper's recipe 1).
+
+    Args:
+        weights: of all.
+        scores: of each by itself, the more the better.
+        score: of a mean of some.
+
+    Returns:
+        Their indices, best first.
+    """
+    best, *others = sorted(range(len(scores)), key=lambda index: -scores[index])
+    chosen, reached = [best], scores[best]
+    for index in others:
+        got = score(mean([weights[number] for number in (*chosen, index)]))
+        if got >= reached:
+            chosen, reached = [*chosen, index], got
+    return chosen
+
+
+def card_of(cards: Sequence[Card], command: str, metrics: dict[str, float]) -> Card:
+    """Of the checkpoint that the mean of these cards' nets becomes: the first one's, with what the others learned from.
+
+    Args:
+        cards: of the nets, each with its `made`.
+        command: that averages them.
+        metrics: of the mean.
+
+    Returns:
+        A card whose `made` has everyone's commands, each once, and their hours together: a run that several started from counts with each.
+    """
+    first = cards[0]
+    commands = dict.fromkeys(line for card in cards for line in card.made.get("commands", ()))
+    hours = round(sum(card.made.get("hours", 0.0) for card in cards), 3)
+    return replace(
+        first,
+        output="logits",
+        data=tuple(dict.fromkeys(name for card in cards for name in card.data)),
+        licence="; ".join(dict.fromkeys(card.licence for card in cards)),
+        metrics=metrics,
+        made={**first.made, "commands": [*commands, command], "hours": hours},
+        measured={},
+    )
