@@ -17,8 +17,6 @@ from portraitseg.training import start
 
 Weights = list[np.ndarray]
 """As `keras.Model.get_weights` lists them."""
-MAY_DIFFER = ("size", "quant", "output")
-"""Fields of the cards that say nothing of the weights."""
 
 
 def ingredients(paths: Sequence[Path]) -> tuple[keras.Model, list[Weights], list[Card]]:
@@ -28,7 +26,8 @@ def ingredients(paths: Sequence[Path]) -> tuple[keras.Model, list[Weights], list
         paths: float checkpoints (.h5), or float files that export.py wrote, of one arch.
 
     Returns:
-        The first one's net, at its size; each one's weights, with the batch normalisations folded (`fold_in_place`); and their cards.
+        The first one's net, at its size; each one's weights, with the batch normalisations folded (`fold_in_place`); and their cards, as
+        of checkpoints of that size.
 
     Raises:
         InputError: a file cannot be read or is quantized, or the nets are not of one kind.
@@ -36,8 +35,8 @@ def ingredients(paths: Sequence[Path]) -> tuple[keras.Model, list[Weights], list
     nets: list[tuple[keras.Model, Card]] = []
     for path in paths:
         model, card = start.trained(path, nets[0][1].size if nets else None)
-        others = [name for name in card.differing(nets[0][1]) if name not in MAY_DIFFER] if nets else []
-        if others:
+        card = replace(card, size=model.input_shape[1:3], output="logits", layout="nhwc", io="float32", measured={})
+        if nets and (others := card.differing(nets[0][1])):
             came = ", ".join(f"{name} {getattr(card, name)} against {getattr(nets[0][1], name)}" for name in others)
             raise InputError(f"{path} is another net than {paths[0]}: {came}; average nets that were trained on from the same one")
         fold_in_place(model)
@@ -86,10 +85,8 @@ def card_of(cards: Sequence[Card], command: str, metrics: dict[str, float]) -> C
     hours = round(sum(card.made.get("hours", 0.0) for card in cards), 3)
     return replace(
         first,
-        output="logits",
         data=tuple(dict.fromkeys(name for card in cards for name in card.data)),
         licence="; ".join(dict.fromkeys(card.licence for card in cards)),
         metrics=metrics,
         made={**first.made, "commands": [*commands, command], "hours": hours},
-        measured={},
     )

@@ -90,12 +90,12 @@ def test_greedy_takes_the_best_first_and_keeps_what_does_no_harm():
 
 @pytest.fixture
 def nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Two checkpoints of a net with other statistics each, and pictures."""
+    """Two checkpoints of a net, of other statistics and size each, and pictures."""
     monkeypatch.setitem(ARCHS, "tiny", tiny.SPEC)
     tiny.write_discs(tmp_path / "discs", val=6)
     for number in range(2):
         made = {"commands": ["start", f"run {number}"], "hours": 1.5}
-        card = dataclasses.replace(archs.new_card("tiny"), data=(f"set {number}",), licence="MIT", made=made)
+        card = dataclasses.replace(archs.new_card("tiny", size=32 * (number + 1)), data=(f"set {number}",), licence="MIT", made=made)
         model = archs.build(card)
         random = np.random.default_rng(number)
         bright = [np.full((3, 3, 3, 8), 0.1), np.full(8, 0.3), np.ones(8), np.zeros(8), np.full(8, number), np.full(8, 1.0 + number)]
@@ -110,6 +110,8 @@ def test_the_command(nets: list[str], tmp_path: Path, capsys: pytest.CaptureFixt
     assert main("soup", arguments) == 0
     assert "mean.h5, mIoU " in capsys.readouterr().out
     model, card = checkpoint.load(tmp_path / "mean.h5")
+    assert card.size == (32, 32)
+    assert all(card.size == (64, 64) for card in soup.ingredients([Path(path) for path in reversed(nets)])[2])
     assert card.data == ("set 0", "set 1")
     assert card.licence == "MIT"
     assert card.made["hours"] == 3
@@ -121,6 +123,7 @@ def test_the_command(nets: list[str], tmp_path: Path, capsys: pytest.CaptureFixt
         net = checkpoint.load(Path(path))[0]
         fold_in_place(net)
         parts.append([np.asarray(weight, np.float64) for weight in net.get_weights()])
+    net = archs.build(card)
     net.set_weights([(one + other) / 2 for one, other in zip(*parts, strict=True)])
     np.testing.assert_allclose(logits_model(model)(x), logits_model(net)(x), atol=1e-5)
     mean, variance = model.get_layer("enc_bn").get_weights()[2:]
