@@ -78,15 +78,27 @@ def card_of(cards: Sequence[Card], command: str, metrics: dict[str, float]) -> C
         metrics: of the mean.
 
     Returns:
-        A card whose `made` has everyone's commands, each once, and their hours together: a run that several started from counts with each.
+        A card whose `made` has everyone's commands, each once, and their hours together: what several started from counts once if it is
+        among the nets, else with each.
     """
     first = cards[0]
-    commands = dict.fromkeys(line for card in cards for line in card.made.get("commands", ()))
-    hours = round(sum(card.made.get("hours", 0.0) for card in cards), 3)
+    commands = dict.fromkeys(line for card in cards for line in _commands(card))
+    hours = sum(card.made.get("hours", 0.0) - _hours_before(card, cards) for card in cards)
     return replace(
         first,
         data=tuple(dict.fromkeys(name for card in cards for name in card.data)),
         licence="; ".join(dict.fromkeys(card.licence for card in cards)),
         metrics=metrics,
-        made={**first.made, "commands": [*commands, command], "hours": hours},
+        made={**first.made, "commands": [*commands, command], "hours": round(hours, 3)},
     )
+
+
+def _hours_before(card: Card, cards: Sequence[Card]) -> float:
+    """Of the net among them from which the card's was trained on; 0 for none."""
+    lines = _commands(card)
+    before = [net for net in cards if _commands(net) != lines and lines[: len(_commands(net))] == _commands(net)]
+    return max((net.made.get("hours", 0.0) for net in before), default=0.0)
+
+
+def _commands(card: Card) -> list[str]:
+    return list(card.made.get("commands", ()))

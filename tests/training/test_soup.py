@@ -134,6 +134,15 @@ def test_the_command(nets: list[str], tmp_path: Path, capsys: pytest.CaptureFixt
     assert "mean.h5 exists already; add --force" in capsys.readouterr().err
 
 
+def test_hours_of_a_start_count_once_where_it_is_among_the_nets():
+    start, first, second = (
+        dataclasses.replace(archs.new_card("munet_mnv3"), made={"commands": ["start", *more], "hours": hours})
+        for more, hours in (((), 2.0), (("first",), 3.0), (("second",), 2.5))
+    )
+    assert soup.card_of([first, start, second], "soup", {}).made == {"commands": ["start", "first", "second", "soup"], "hours": 3.5}
+    assert soup.card_of([first, second], "soup", {}).made["hours"] == 5.5
+
+
 def test_no_mean_is_written_where_each_harms(nets: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model, card = checkpoint.load(Path(nets[1]))
     model.set_weights([-5 * value for value in model.get_weights()[:-1]] + [np.full(1, 40.0)])
