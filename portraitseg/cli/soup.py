@@ -57,22 +57,22 @@ def run(config: Config) -> int:
     model, weights, cards = soup.ingredients(config.nets)
     with tqdm(total=2 * len(weights) if config.greedy else len(weights) + 1, unit="net", leave=False) as bar:
 
-        def score(values: soup.Weights, name: str = "the best ones with the next") -> dict[str, float]:
-            model.set_weights(values)
+        def score(indices: list[int]) -> dict[str, float]:
+            model.set_weights(soup.mean([weights[index] for index in indices]))
             metrics = validate(model, cards[0], source)
             bar.update()
+            name = f"mean of {len(indices)}, with {config.nets[indices[-1]]}" if len(indices) > 1 else config.nets[indices[0]]
             bar.write(f"  mIoU {metrics['miou']:.2f}  {name}")
             return metrics
 
-        alone = [score(values, str(path))["miou"] for path, values in zip(config.nets, weights, strict=True)]
-        chosen = list(range(len(weights)))
-        if config.greedy:
-            chosen = soup.greedy(weights, alone, lambda values: score(values)["miou"])
+        everyone = list(range(len(weights)))
+        alone = [score([index])["miou"] for index in everyone]
+        chosen = soup.greedy(alone, lambda indices: score(indices)["miou"]) if config.greedy else everyone
         taken = ", ".join(str(config.nets[index]) for index in chosen)
         if len(chosen) == 1:
             print(f"nothing written: each net that is averaged with {taken} harms it; --no-greedy averages all the same")
             return 1
-        metrics = score(soup.mean([weights[index] for index in chosen]), f"mean of {len(chosen)}")
+        metrics = score(chosen)
 
     unfold(model, (x for _, x in pipeline.eval_batches(source, cards[0], batch=BATCH).take(BATCHES)), prefix="")
     words = " ".join(["portraitseg soup", *(path.name for path in config.nets)])
@@ -84,7 +84,7 @@ def run(config: Config) -> int:
 
 def _check(config: Config) -> None:
     if len(config.nets) < 2:
-        raise InputError(f"one net alone has no mean: {config.nets[0]}; give two or more that were trained on from the same one")
+        raise InputError(f"give two or more nets that were trained on from the same one, got {len(config.nets)}")
     if config.out.suffix != ".h5":
         raise InputError(f"--out must end in .h5, got {config.out}")
     for path in (config.out, card_path(config.out)):

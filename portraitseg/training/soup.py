@@ -49,13 +49,12 @@ def mean(weights: Sequence[Weights]) -> Weights:
     return [np.asarray(np.mean(arrays, axis=0, dtype=np.float64), np.float32) for arrays in zip(*weights, strict=True)]
 
 
-def greedy(weights: Sequence[Weights], scores: Sequence[float], score: Callable[[Weights], float]) -> list[int]:
+def greedy(scores: Sequence[float], score: Callable[[list[int]], float]) -> list[int]:
     """Which to average: the best one, then in the order of their scores each that does the mean no harm (the paper's recipe 1).
 
     Args:
-        weights: of all.
-        scores: of each by itself, the more the better.
-        score: of a mean of some.
+        scores: of each net by itself, the more the better.
+        score: of the mean of those with these indices.
 
     Returns:
         Their indices, best first.
@@ -63,7 +62,7 @@ def greedy(weights: Sequence[Weights], scores: Sequence[float], score: Callable[
     best, *others = sorted(range(len(scores)), key=lambda index: -scores[index])
     chosen, reached = [best], scores[best]
     for index in others:
-        got = score(mean([weights[number] for number in (*chosen, index)]))
+        got = score([*chosen, index])
         if got >= reached:
             chosen, reached = [*chosen, index], got
     return chosen

@@ -77,11 +77,11 @@ def test_greedy_takes_the_best_first_and_keeps_what_does_no_harm():
     def chosen(*nets: float) -> tuple[list[int], list[float]]:
         tried: list[float] = []
 
-        def score(values: soup.Weights) -> float:
-            tried.append(float(values[0]))
+        def score(indices: list[int]) -> float:
+            tried.append(sum(nets[index] for index in indices) / len(indices))
             return -abs(tried[-1] - 10)
 
-        return soup.greedy([[np.array(net)] for net in nets], [-abs(net - 10) for net in nets], score), tried
+        return soup.greedy([-abs(net - 10) for net in nets], score), tried
 
     assert chosen(7, 14, 9, 30) == ([2], [8, 11.5, 19.5])
     assert chosen(12, 9, 30) == ([1, 0], [10.5, 17])
@@ -155,7 +155,8 @@ def test_no_mean_is_written_where_each_harms(nets: list[str], tmp_path: Path, ca
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["0.h5"], "one net alone has no mean"),
+        (["0.h5"], "give two or more nets .* got 1"),
+        ([], "give two or more nets .* got 0"),
         (["0.h5", "none.h5"], "no checkpoint .*none.h5"),
         (["0.h5", str(MODELS / "portrait_nano_s-wm100-160-int8.tflite")], "is int8; start from the float file"),
         (["0.h5", str(MODELS / "portrait_nano_s-wm100-160-fp16.tflite")], "another net than .*0.h5: arch portrait_nano_s against tiny"),
