@@ -102,14 +102,10 @@ def fold_in_place(model: keras.Model) -> None:
     So the weights of nets whose statistics differ can be compared and averaged; `encoders.folded.unfold` gives statistics back.
     """
     for conv, bn in ((model.get_layer(conv), model.get_layer(bn)) for conv, bn in fold_plan(model).items()):
-        scale, shift = _affine(bn)
-        weights = conv.get_weights()
-        bias = weights[-1] if conv.use_bias else np.zeros_like(shift)
-        kernels = weights[: len(weights) - conv.use_bias]
-        kernels[-1] = _scale_kernel(conv, kernels[-1], scale)
-        conv.set_weights(kernels + [np.zeros_like(bias)] * conv.use_bias)
-        one = np.ones_like(shift)
-        bn.set_weights([one * np.sqrt(1 + bn.epsilon), bias * scale + shift, 0 * one, one])
+        kernels, bias = _merged(conv, bn)
+        zero = np.zeros_like(bias)
+        conv.set_weights([*kernels, zero] if conv.use_bias else kernels)
+        bn.set_weights([zero + np.sqrt(1 + bn.epsilon), bias, zero, zero + 1])
 
 
 def _fold(model: keras.Model) -> keras.Model:
@@ -136,12 +132,18 @@ def _is_channel_bn(layer: keras.layers.Layer) -> bool:
 
 def _merge(conv: keras.layers.Layer, bn: keras.layers.Layer) -> Copy:
     """A copy of `conv`, with a bias, that computes bn(conv(x))."""
-    scale, shift = _affine(bn)
-    weights = conv.get_weights()
-    bias = weights.pop() if conv.use_bias else 0.0
-    kernel = _scale_kernel(conv, weights.pop(), scale)
     layer, _ = copy_layer(conv, use_bias=True)
-    return layer, [*weights, kernel, bias * scale + shift]
+    kernels, bias = _merged(conv, bn)
+    return layer, [*kernels, bias]
+
+
+def _merged(conv: keras.layers.Layer, bn: keras.layers.Layer) -> tuple[list[Any], Array]:
+    """The kernels and the bias (C,) of bn(conv(x)) as one convolution."""
+    scale, shift = _affine(bn)
+    kernels = conv.get_weights()
+    bias = kernels.pop() if conv.use_bias else 0.0
+    kernels[-1] = _scale_kernel(conv, kernels[-1], scale)
+    return kernels, bias * scale + shift
 
 
 def _affine(bn: keras.layers.Layer) -> tuple[Array, Array]:

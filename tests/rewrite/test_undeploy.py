@@ -8,19 +8,10 @@ from portraitseg import archs
 from portraitseg.errors import InputError
 from portraitseg.rewrite.deploy import to_deploy
 from portraitseg.rewrite.undeploy import undeployed
+from tests.drawn import drawn
 
 SIZE = 32
 X = np.random.default_rng(3).uniform(-1, 1, (1, SIZE, SIZE, 4)).astype(np.float32)
-
-
-def drawn(card) -> keras.Model:
-    """A net whose weights and batch-norm statistics all lie away from their first values."""
-    keras.utils.set_random_seed(0)
-    random, model = np.random.default_rng(0), archs.build(card)
-    model.set_weights(
-        [value * random.uniform(0.8, 1.2, value.shape) + random.uniform(0, 0.1, value.shape) for value in model.get_weights()]
-    )
-    return model
 
 
 def weights_of(graph: keras.Model) -> dict[str, np.ndarray]:

@@ -7,18 +7,13 @@ import tf_keras as keras
 
 from portraitseg import archs
 from portraitseg.training import widening
+from tests.drawn import drawn
 
 X = tf.constant(np.random.default_rng(0).uniform(-1, 1, (2, 64, 64, 3)).astype(np.float32))
 
 
 def trained(arch: str, seed: int = 0, **settings) -> keras.Model:
-    """A net whose weights and batch-norm statistics all lie away from their first values."""
-    random = np.random.default_rng(seed)
-    model = archs.build(archs.new_card(arch, size=64, **settings))
-    model.set_weights(
-        [value * random.uniform(0.8, 1.2, value.shape) + random.uniform(0, 0.1, value.shape) for value in model.get_weights()]
-    )
-    return model
+    return drawn(archs.new_card(arch, size=64, **settings), seed)
 
 
 @pytest.mark.parametrize("arch", ["selfie_net", "munet_mnv3", "munet_mnv2", "munet_mnv2_transition", "slim_net", "prisma_net"])
