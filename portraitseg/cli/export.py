@@ -207,15 +207,14 @@ def _artifact_card(config: Config, card: Card, calibration: "CalibrationSet | No
 
 
 def _made(config: Config, attempt: "Callable[[Recipe | None, Path], Parity]", card: Card, file: Path) -> "tuple[dict[str, Any], Parity]":
-    """Make the file, of several that can be tried the best one; what its card says of how, and how it compares."""
+    """Make the file; what its card says of how, and how it compares."""
     if not config.by_recipe:
         return {}, attempt(None, file)
     from portraitseg.cli import cost
-    from portraitseg.export import remedies
+    from portraitseg.quantization.post_training.quantize import Recipe
 
-    flags = {"equalise": config.equalise, "bias_correction": config.bias_correction}
-    start = remedies.first(config.calibration, keep_float=config.keep_float, **flags)
-    recipe, parity = remedies.best(start, remedies.later(start, **flags), lambda recipe: attempt(recipe, file))
+    recipe = Recipe(method=config.calibration, equalise=config.equalise == "on", rounding=config.rounding, keep_float=config.keep_float)
+    parity = attempt(recipe, file)
     if recipe.keep_float:
         whole = file.with_name("whole.tflite")
         files = {"all int8": (whole, attempt(replace(recipe, keep_float=()), whole)), "with layers in float": (file, parity)}

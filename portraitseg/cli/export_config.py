@@ -37,11 +37,12 @@ class Config:
     calibration: Literal["minmax", "moving-average", "percentile", "mse", "entropy"] = "percentile"
     """What an int8 tensor's range holds. percentile: 99.99% of the values; minmax: all; moving-average: averages of every picture's ends;
     mse: what gives the least squared error; entropy: what keeps most of the distribution (Kullback-Leibler)."""
-    equalise: Literal["auto", "on", "off"] = "auto"
-    """Cross-layer equalisation: even out the weights of consecutive layers before int8; the function stays the same. auto: where int8 loses
-    more than 0.5 points of IoU or is out of tolerance, and if it helps."""
-    bias_correction: Literal["auto", "on", "off"] = "auto"
-    """Take off the biases what rounded weights shift on average. auto: as above."""
+    equalise: Literal["on", "off"] = "on"
+    """Cross-layer equalisation: scale channels of consecutive layers before int8, so that rounding adds least noise; the function stays the
+    same."""
+    rounding: Literal["gptq", "nearest"] = "gptq"
+    """Of int8 weights. gptq: one after the other, those to come making up for the error on the calibration pictures, and what is left on
+    average comes off the bias; nearest: each to the nearest step."""
     keep_float: tuple[str, ...] = ()
     """Layers of an int8 file to leave float: the worst that `portraitseg quant-debug` finds. XNNPACK takes them in its stride, accelerators
     for integers alone do not; what it costs is measured and printed."""
@@ -101,5 +102,5 @@ class Config:
     @property
     def recipe_flags(self) -> dict[str, bool]:
         """Flags of post-training quantization, and whether each differs from its default."""
-        names = ("calibration", "equalise", "bias_correction", "keep_float")
+        names = ("calibration", "equalise", "rounding", "keep_float")
         return {f"--{name.replace('_', '-')}": getattr(self, name) != getattr(type(self), name) for name in names}

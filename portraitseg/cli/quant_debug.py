@@ -128,11 +128,14 @@ def _check(config: Config) -> None:
 
 def _floating(config: Config, content: bytes) -> tuple[bytes, tuple[Card, Card]]:
     """The float file, and how a picture is prepared for it and for the int8 file."""
+    from portraitseg.quantization.post_training import equalise
+
     card = _card(config.quantized, config.input_range)
     if config.floating.suffix == ".tflite":
-        return config.floating.read_bytes(), (_card(config.floating, config.input_range), card)
-    found, own = max(_forms(config.floating, card), key=lambda form: _common(form[0], content))
-    return found, (own, card)
+        found, own = config.floating.read_bytes(), _card(config.floating, config.input_range)
+    else:
+        found, own = max(_forms(config.floating, card), key=lambda form: _common(form[0], content))
+    return equalise.like(found, content) if card.calibration.get("equalise") else found, (own, card)
 
 
 def _card(path: Path, input_range: str) -> Card:

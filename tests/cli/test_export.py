@@ -18,7 +18,7 @@ from portraitseg.archs import ArchSpec
 from portraitseg.benchmark import Settings
 from portraitseg.card import EMBEDDED, QUANTS, Card, card_path
 from portraitseg.cli import main
-from portraitseg.export import parity, remedies
+from portraitseg.export import parity
 from portraitseg.export.parity import Tolerance
 from portraitseg.runtime import open_artifact
 
@@ -102,7 +102,7 @@ def test_int8_end_to_end(saved: Path, data: Path, capsys: pytest.CaptureFixture[
     assert (card.quant, card.io, card.output, card.licence, card.data) == ("int8", "uint8", "prob", "CC0", ("discs",))
     assert card.calibration == {
         "data": "discs", "pictures": 16, "seed": 0,
-        "method": "percentile", "equalise": False, "bias_correction": False, "keep_float": [],
+        "method": "percentile", "equalise": True, "rounding": "gptq", "keep_float": [],
     }  # fmt: skip
     assert card.training == {"data": "discs", "val": None, "seed": 0, "pretrained": "weights.h5", "lr": 0.002, "licence": "CC0 and/or"}
     assert card.made["hours"] == 0.5
@@ -310,10 +310,10 @@ def test_without_tensorflow_the_pip_line_is_given(saved: Path, monkeypatch: pyte
 
 
 def test_how_it_was_calibrated_is_recorded(saved: Path) -> None:
-    options = ("--calibration", "mse", "--equalise", "on", "--bias-correction", "on", "--pictures", 8, "--seed", 3)
+    options = ("--calibration", "mse", "--equalise", "off", "--rounding", "nearest", "--pictures", 8, "--seed", 3)
     assert _export(saved, *options, "--held-out", 4) == 0
     assert Card.load(saved.parent / f"{NAME}-int8.json").calibration == {
-        "data": "discs", "pictures": 8, "seed": 3, "method": "mse", "equalise": True, "bias_correction": True, "keep_float": [],
+        "data": "discs", "pictures": 8, "seed": 3, "method": "mse", "equalise": False, "rounding": "nearest", "keep_float": [],
     }  # fmt: skip
 
 
@@ -361,39 +361,3 @@ def test_pictures_unlike_the_training_set_cannot_calibrate(saved: Path, data: Pa
     err = capsys.readouterr().err
     assert "unlike the training set: red is 2" in err
     assert "or mix some of them in" in err
-
-
-def _parity(drop: float, mean_abs: float = 0.01) -> parity.Parity:
-    return parity.Parity(
-        pictures=4, mean_abs=mean_abs, worst_abs=0.04, worst_name="p", iou_reference=90, iou_artifact=90 - drop, spread=0.4
-    )
-
-
-@pytest.mark.parametrize(
-    ("results", "kept", "calls"),
-    [
-        ([(0.4,), (0,), (0,)], 0, [0]),
-        ([(0.8,), (0.3,), (0.6,)], 1, [0, 1, 2, 1]),
-        ([(0.8,), (0.6,), (0.3,)], 2, [0, 1, 2]),
-        ([(0.8,), (0.9,), (0.9,)], 0, [0, 1, 2, 0]),
-        ([(0.2, 0.03), (0.1, 0.025), (0.3, 0.01)], 2, [0, 1, 2]),  # the first two would be refused: 0.02 is allowed
-    ],
-)
-def test_remedies_are_tried_where_int8_loses_too_much(results: list[tuple[float, ...]], kept: int, calls: list[int]) -> None:
-    start = remedies.first("percentile")
-    recipes = [start, *remedies.later(start)]
-    assert [(recipe.bias_correction, recipe.equalise) for recipe in recipes] == [(False, False), (True, False), (True, True)]
-    made: list[int] = []
-
-    def attempt(recipe: object) -> parity.Parity:
-        made.append(recipes.index(recipe))
-        return _parity(*results[made[-1]])
-
-    recipe, result = remedies.best(start, recipes[1:], attempt)
-    assert (recipe, result, made) == (recipes[kept], _parity(*results[kept]), calls)
-
-
-def test_a_remedy_that_is_off_is_not_tried() -> None:
-    start = remedies.first("mse", equalise="off", bias_correction="on")
-    assert start.bias_correction
-    assert remedies.later(start, equalise="off", bias_correction="on") == []

@@ -16,6 +16,7 @@ from portraitseg.cli import main
 from portraitseg.errors import InputError
 from portraitseg.export import tflite
 from portraitseg.quantization import debugger
+from portraitseg.quantization.post_training import equalise
 from portraitseg.quantization.post_training.quantize import Recipe, to_int8
 from portraitseg.quantization.post_training.tflite_graph import TFLiteGraph
 
@@ -40,7 +41,7 @@ def floating() -> bytes:
 
 @pytest.fixture(scope="module")
 def quantized(floating: bytes) -> bytes:
-    return to_int8(floating, _pictures(), Recipe(method="minmax"), io="uint8")
+    return to_int8(floating, _pictures(), Recipe(method="minmax", equalise=False), io="uint8")
 
 
 def _spoil(quantized: bytes, layer: str) -> bytes:
@@ -68,6 +69,20 @@ def test_a_layer_spoiled_on_purpose_is_the_worst(floating: bytes, quantized: byt
     assert min(error.own for error in others) > 20  # the layers behind get less, but do right by it
     for error in wrong[: [error.layer for error in wrong].index(layer)]:
         assert error == right[error.layer]  # what lies before it is as it was
+
+
+def test_an_equalised_file_is_compared_at_its_own_scales(floating: bytes, quantized: bytes) -> None:
+    evened = to_int8(floating, _pictures(), Recipe(method="minmax"), io="uint8")
+    errors = debugger.compare(equalise.like(floating, evened), evened, _both(_pictures()))
+    assert min(error.own for error in errors) > 25
+    assert min(error.sqnr for error in errors) > 20
+    assert min(error.own for error in debugger.compare(floating, evened, _both(_pictures()))) < 20  # without them
+    np.testing.assert_allclose(*(_weights(file) for file in (equalise.like(floating, quantized), floating)), rtol=0.02)  # nothing to do
+
+
+def _weights(content: bytes) -> np.ndarray:
+    flat = TFLiteGraph(content)
+    return np.concatenate([flat.values(operator.inputs[1]).ravel() for operator in flat.convolutions()])
 
 
 def test_the_last_layers_figures_by_numpy(floating: bytes, quantized: bytes) -> None:

@@ -1,37 +1,39 @@
-"""Cross-layer equalisation (Nagel 2019, arXiv:1906.04721, section 4.1) of a float .tflite file.
+"""Cross-layer equalisation of a float .tflite file, by the noise that rounding adds.
 
-Channel i of what one convolution gives to the next is divided by s_i, and the next one's weights for it are multiplied by s_i. The
-function stays the same, because a ReLU keeps positive factors; but weights of one size on both sides are spread evenly over their steps.
+Channel i of what convolutions give to others is divided by s_i, and the others' weights for it are multiplied by s_i. The function stays
+the same, since ReLU, ADD and what works channel by channel keep positive factors (Nagel 2019, arXiv:1906.04721, section 4.1). A tensor has
+one step for all its channels: one that reaches a tenth as far as the farthest keeps 25 of the 255. Multiplied up, it takes them from the
+weights, whose step is that of their row. So s_i = p_i^a / w_i^b, of the channel's largest value p and weight w, as in SmoothQuant (Xiao
+2022, arXiv:2211.10438), with the a and b that add least noise, of the tensor and of the weights together.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from portraitseg.quantization.post_training.tflite_graph import Float32, TFLiteGraph
+from portraitseg.quantization.post_training.statistics import Statistics
+from portraitseg.quantization.post_training.tflite_graph import OUTPUT_AXIS, Float64, TFLiteGraph
 
-OUTPUT_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "TRANSPOSE_CONV": 0}
-INPUT_AXIS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "TRANSPOSE_CONV": 3}
-BY_CHANNEL = ("MAX_POOL_2D", "AVERAGE_POOL_2D", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")
-"""Operators that keep factors by channel, so that a pair may have them between its two convolutions."""
+BY_CHANNEL = ("ADD", "PAD", "MAX_POOL_2D", "AVERAGE_POOL_2D", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")
+"""Operators that keep factors by channel."""
 HOMOGENEOUS = ("NONE", "RELU")
 """Activations that keep positive factors. RELU6 does not: its 6 would become another number for each channel."""
-SWEEPS = 20
-SETTLED = 1e-3
-"""A sweep that changes no factor by more than this share is the last."""
-DEAD = 1e-6
-"""A channel whose weights are below this share of the largest is left alone: there is nothing to even out."""
+POWERS_OF_PEAKS, POWERS_OF_WEIGHTS = np.linspace(0, 1, 21), (0.0, 0.25, 0.5, 0.75, 1.0)
+"""That are tried; 0 and 0 leave everything as it is."""
+WEAKEST = 1 / 64
+"""A channel that reaches less far than this share of the farthest is taken to reach so far: one without values has no factor."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
-    """Two convolutions in a row, the second the only one that takes what the first gives."""
+class Group:
+    """Tensors whose channels must have the same factors, with the convolutions that give and take them."""
 
-    first: Any
-    second: Any
+    tensors: list[int]
+    givers: list[Any]
+    takers: list[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,81 +41,128 @@ class Equalised:
     """A file after equalisation."""
 
     content: bytes
-    pairs: int
-    """Evened out."""
+    groups: int
+    """Of tensors that were evened out."""
     bounded: int
-    """Left alone, because a RELU6 (or another activation that does not keep factors) lies between them."""
+    """Left alone: something between their convolutions does not keep factors."""
 
 
-def equalise(content: bytes) -> Equalised:
-    """Even out the weights of all pairs of convolutions, over and over until nothing changes; a chain of three is two pairs."""
+def equalise(content: bytes, statistics: Mapping[int, Statistics]) -> Equalised:
+    """Even out the channels of all that lies between convolutions.
+
+    Args:
+        content: a float .tflite file.
+        statistics: of its activations over the calibration set.
+    """
     flat = TFLiteGraph(content)
-    found = list(_pairs(flat))
-    pairs = [pair for pair, bounded in found if not bounded]
-    for _ in range(SWEEPS):
-        changes = [_even(flat, pair) for pair in pairs]
-        if max(changes, default=0.0) < SETTLED:
-            break
-    return Equalised(content=flat.content(), pairs=len(pairs), bounded=len(found) - len(pairs))
+    found = list(_groups(flat))
+    factors = [(group, _factors(flat, group, statistics)) for group, bound in found if not bound]
+    for group, s in factors:
+        _apply(flat, group, s)
+    return Equalised(content=flat.content(), groups=len(factors), bounded=len(found) - len(factors))
 
 
-def spans(weights: Float32, axis: int) -> npt.NDArray[np.float64]:
-    """(C,), the largest |weight| of each channel along `axis`."""
-    others = tuple(other for other in range(weights.ndim) if other != axis)
-    return np.asarray(np.abs(weights).max(others), np.float64)
+def like(content: bytes, quantized: bytes) -> bytes:
+    """A float file with the factors that its equalised int8 file has, so that their tensors can be compared.
+
+    They are read off the weights, row by row, and so are exact to the rounding of those: about a part in a thousand.
+
+    Args:
+        content: the float file, not equalised.
+        quantized: made from it.
+    """
+    flat, other = TFLiteGraph(content), TFLiteGraph(quantized)
+    rows = {other.name(operator.outputs[0]): operator for operator in other.graph.operators if other.kind(operator) in OUTPUT_AXIS}
+    for group in [group for group, bound in _groups(flat) if not bound]:
+        first = group.givers[0]  # what it takes is of an earlier group, so has its factors by now
+        if flat.name(first.outputs[0]) in rows:
+            _apply(flat, group, _fit(flat, first, other, rows[flat.name(first.outputs[0])]))
+    return flat.content()
 
 
-def bias_position(flat: TFLiteGraph, operator: Any) -> int:
-    """Which input of a convolution is its bias; 0 for none."""
-    position = 3 if flat.kind(operator) == "TRANSPOSE_CONV" else 2
-    return position if len(operator.inputs) > position and flat.is_constant(operator.inputs[position]) else 0
+def _fit(flat: TFLiteGraph, operator: Any, other: TFLiteGraph, quantized: Any) -> Float64:
+    """(C,), by which the rows of weights must be divided to be those of the int8 file, by least squares; 1 where there is nothing."""
+    axis = OUTPUT_AXIS[flat.kind(operator)]
+    rest = tuple(number for number in range(4) if number != axis)
+    wanted, weights = other.real(quantized.inputs[1]), flat.values(operator.inputs[1]).astype(np.float64)
+    products = (weights * wanted).sum(rest)
+    return np.where(products > 0, np.square(weights).sum(rest) / np.where(products > 0, products, 1), 1.0)
 
 
-def _pairs(flat: TFLiteGraph) -> Iterator[tuple[Pair, bool]]:
-    """Each pair, and whether an activation between its two convolutions does not keep factors."""
-    for first in flat.graph.operators:
-        if flat.kind(first) not in OUTPUT_AXIS or not flat.is_constant(first.inputs[1]):
-            continue
-        second, bounded = _follow(flat, first)
-        if second is not None and _fit(flat, first, second):
-            yield Pair(first=first, second=second), bounded
+def _groups(flat: TFLiteGraph) -> Iterator[tuple[Group, bool]]:
+    """Each group, and whether something in it does not keep factors."""
+    convolutions, activations = flat.convolutions(), set(flat.activations())
+    together: dict[int, set[int]] = {index: {index} for index in activations}
+    bound = {*map(int, flat.graph.inputs), *map(int, flat.graph.outputs)}
+    for operator in flat.graph.operators:
+        result = int(operator.outputs[0])
+        tensors = {result, *(int(index) for index in operator.inputs if index in activations)}
+        if operator in convolutions:
+            source = flat.source(operator)
+            bound |= {result} if flat.fused(operator) not in HOMOGENEOUS else set()
+            bound |= {source} if flat.shape(operator.inputs[1])[3] != flat.shape(source)[-1] else set()  # grouped, or several for a channel
+        elif _keeps_factors(flat, operator, tensors):
+            members = set().union(*(together[index] for index in tensors))
+            together.update(dict.fromkeys(members, members))
+        else:
+            bound |= {*tensors, *map(int, operator.outputs)}
+    for members in {id(members): members for members in together.values()}.values():
+        givers = [operator for operator in convolutions if operator.outputs[0] in members]
+        takers = [operator for operator in convolutions if flat.source(operator) in members]
+        if givers and takers:
+            yield Group(tensors=sorted(members), givers=givers, takers=takers), bool(members & bound)
 
 
-def _follow(flat: TFLiteGraph, operator: Any) -> tuple[Any | None, bool]:
-    """The one convolution that takes what `operator` gives, seen through operators that keep factors by channel."""
-    bounded = flat.fused(operator) not in HOMOGENEOUS
-    takers = flat.consumers(operator.outputs[0])
-    if len(takers) != 1 or operator.outputs[0] in flat.graph.outputs:
-        return None, bounded
-    if flat.kind(takers[0]) in INPUT_AXIS:
-        return takers[0], bounded
-    if flat.kind(takers[0]) not in BY_CHANNEL:
-        return None, bounded
-    second, later = _follow(flat, takers[0])
-    return second, bounded or later
+def _keeps_factors(flat: TFLiteGraph, operator: Any, tensors: set[int]) -> bool:
+    constant = any(flat.is_constant(index) for index in operator.inputs)
+    channels = {flat.shape(index)[-1:] for index in tensors}
+    return flat.kind(operator) in BY_CHANNEL and flat.fused(operator) in HOMOGENEOUS and not constant and len(channels) == 1
 
 
-def _fit(flat: TFLiteGraph, first: Any, second: Any) -> bool:
-    """Whether the weights of `second` have one slice for each channel of `first` (grouped convolutions have not)."""
-    weights = second.inputs[1]
-    return flat.is_constant(weights) and flat.shape(weights)[INPUT_AXIS[flat.kind(second)]] == flat.shape(first.outputs[0])[-1]
+def _factors(flat: TFLiteGraph, group: Group, statistics: Mapping[int, Statistics]) -> Float64:
+    """(C,), by which the group's channels are divided; their geometric mean is 1."""
+    peaks = _raised(np.max([statistics[index].peaks for index in group.tensors], 0))
+    heaviest = _raised(np.max([np.abs(flat.values(operator.inputs[1])).max((0, 1, 2)) for operator in group.takers], 0))
+    takers = [_Taker(flat, operator, statistics) for operator in group.takers]
+    tried = (peaks**a / heaviest**b for a, b in product(POWERS_OF_PEAKS, POWERS_OF_WEIGHTS))
+    best = min(tried, key=lambda factors: sum(taker.noise(factors) for taker in takers))
+    return np.asarray(best / np.exp(np.log(best).mean()))
 
 
-def _even(flat: TFLiteGraph, pair: Pair) -> float:
-    """Divide and multiply by s = sqrt(r1 / r2), r1 and r2 the largest |weight| of the channel on either side; the largest |log s|."""
-    out, into = OUTPUT_AXIS[flat.kind(pair.first)], INPUT_AXIS[flat.kind(pair.second)]
-    before, after = flat.values(pair.first.inputs[1]), flat.values(pair.second.inputs[1])
-    r1, r2 = spans(before, out), spans(after, into)
-    alive = (r1 > DEAD * r1.max()) & (r2 > DEAD * r2.max())
-    s = np.sqrt(np.where(alive, r1, 1) / np.where(alive, r2, 1))
-    flat.set_constant(pair.first, 1, before / _along(s, before.ndim, out))
-    flat.set_constant(pair.second, 1, after * _along(s, after.ndim, into))
-    position = bias_position(flat, pair.first)
-    if position:
-        flat.set_constant(pair.first, position, (flat.values(pair.first.inputs[position]) / s).astype(np.float32))
-    return float(np.abs(np.log(s)).max())
+def _raised(values: Float64) -> Float64:
+    return np.maximum(values, max(WEAKEST * float(values.max()), float(np.finfo(np.float32).tiny))).astype(np.float64)
 
 
-def _along(values: npt.NDArray[np.float64], dimensions: int, axis: int) -> Float32:
-    """`values` shaped to lie along one axis."""
-    return values.reshape([-1 if number == axis else 1 for number in range(dimensions)]).astype(np.float32)
+class _Taker:
+    """A convolution, as to the noise in what it gives, relative to the power of that."""
+
+    def __init__(self, flat: TFLiteGraph, operator: Any, statistics: Mapping[int, Statistics]) -> None:
+        weights = flat.values(operator.inputs[1]).astype(np.float64)
+        taken = statistics[flat.source(operator)]
+        self.peaks, self.powers = taken.peaks, taken.powers
+        self.power = max(float(statistics[int(operator.outputs[0])].powers.sum()), float(np.finfo(np.float32).tiny))
+        self.gains = np.square(weights).sum((0, 1, 2))  # (C,), from noise of a channel to noise of all outputs
+        self.mixes = flat.kind(operator) != "DEPTHWISE_CONV_2D"  # a depthwise row has one channel: its step goes with the factor
+        self.weights, self.taps = np.abs(weights).max((1, 2)), weights.shape[1] * weights.shape[2]
+
+    def noise(self, factors: Float64) -> float:
+        """With the channels divided by (C,): of the tensor's rounding and, where a row's channels share a step, of the weights'."""
+        of_tensor = _variance((self.peaks / factors).max() / 255) * (np.square(factors) * self.gains).sum()
+        rows = _variance((self.weights * factors).max(1) / 127) if self.mixes else np.zeros(1)
+        return float(of_tensor + rows.sum() * self.taps * (self.powers / np.square(factors)).sum()) / self.power
+
+
+def _variance(step: Float64) -> Float64:
+    """Of rounding to whole steps."""
+    return np.square(step) / 12
+
+
+def _apply(flat: TFLiteGraph, group: Group, factors: Float64) -> None:
+    for operator in group.givers:
+        weights, position = flat.values(operator.inputs[1]), flat.bias_position(operator)
+        along = [-1 if axis == OUTPUT_AXIS[flat.kind(operator)] else 1 for axis in range(weights.ndim)]
+        flat.set_constant(operator, 1, (weights / factors.reshape(along)).astype(np.float32))
+        if position:
+            flat.set_constant(operator, position, (flat.values(operator.inputs[position]) / factors).astype(np.float32))
+    for operator in group.takers:
+        flat.set_constant(operator, 1, (flat.values(operator.inputs[1]) * factors).astype(np.float32))

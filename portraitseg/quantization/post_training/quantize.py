@@ -10,12 +10,14 @@ from tensorflow.lite.python.optimize.calibrator import Calibrator
 from tensorflow.lite.python.util import modify_model_io_type
 
 from portraitseg.errors import InputError
-from portraitseg.quantization.post_training import bias, thresholds
+from portraitseg.quantization.post_training import rounding, thresholds
 from portraitseg.quantization.post_training.equalise import equalise
 from portraitseg.quantization.post_training.statistics import Statistics, collect
 from portraitseg.quantization.post_training.tflite_graph import Float32, TFLiteGraph, layers_of
 
 IO = {"uint8": tf.uint8, "int8": tf.int8, "int16": tf.int16, "float": tf.float32}
+ROUNDINGS = ("gptq", "nearest")
+"""Of weights: see `rounding`; or each to the nearest step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,21 +26,16 @@ class Recipe:
 
     method: str = "percentile"
     """Of `thresholds.METHODS`; the default lost least in `benchmarks/ptq.py`."""
-    equalise: bool = False
-    bias_correction: bool = False
+    equalise: bool = True
+    """See `equalise`."""
+    rounding: str = "gptq"
+    """Of ROUNDINGS."""
     keep_float: tuple[str, ...] = ()
     """Layers that stay float, between a DEQUANTIZE and a QUANTIZE."""
 
-    def line(self) -> str:
-        """For a person."""
-        extras = {"equalisation": self.equalise, "bias correction": self.bias_correction, "layers in float": bool(self.keep_float)}
-        return ", ".join([f"ranges by {self.method}", *(name for name, on in extras.items() if on)])
-
     def as_card(self) -> dict[str, Any]:
         """For a card's calibration."""
-        return {
-            "method": self.method, "equalise": self.equalise, "bias_correction": self.bias_correction, "keep_float": list(self.keep_float)
-        }  # fmt: skip
+        return {"method": self.method, "equalise": self.equalise, "rounding": self.rounding, "keep_float": list(self.keep_float)}
 
 
 def to_int8(content: bytes, pictures: Iterable[Float32], recipe: Recipe, *, io: str) -> bytes:
@@ -54,15 +51,15 @@ def to_int8(content: bytes, pictures: Iterable[Float32], recipe: Recipe, *, io: 
         InputError: a layer to keep float is not there.
     """
     kept = layer_tensors(content, recipe.keep_float)
-    content = equalise(content).content if recipe.equalise else content
+    content = equalise(content, collect(content, pictures)).content if recipe.equalise else content
     statistics = collect(content, pictures, histograms=recipe.method in thresholds.BY_HISTOGRAM)
-    return finish(content, statistics, recipe, kept, io=io)
+    content = rounding.fit(content, pictures, leave=kept) if recipe.rounding == "gptq" else content
+    return finish(content, statistics, recipe.method, kept, io=io)
 
 
-def finish(content: bytes, statistics: dict[int, Statistics], recipe: Recipe, kept: Sequence[str] = (), *, io: str) -> bytes:
-    """The rest of `to_int8`, for a file that is equalised if it is to be: `statistics` are its own, `kept` the tensors left float."""
-    content = bias.correct(content, statistics) if recipe.bias_correction else content
-    done = mlir_quantize(with_ranges(content, statistics, recipe.method), denylisted_nodes=set(kept) or None)
+def finish(content: bytes, statistics: dict[int, Statistics], method: str, kept: Sequence[str] = (), *, io: str) -> bytes:
+    """The end of `to_int8`: ranges by `method`, of `thresholds.METHODS`, and all rounded but the tensors `kept` float."""
+    done = mlir_quantize(with_ranges(content, statistics, method), denylisted_nodes=set(kept) or None)
     return bytes(modify_model_io_type(done, IO[io], IO[io]))
 
 

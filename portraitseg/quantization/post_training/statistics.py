@@ -27,6 +27,10 @@ class Statistics:
     highs: list[float] = field(default_factory=list)
     sums: Any = 0.0
     """(C,), of each picture's mean over its pixels."""
+    squares: Any = 0.0
+    """(C,), as `sums`, of the values' squares."""
+    peaks: Any = 0.0
+    """(C,), largest |value| of each channel over all pictures."""
     counts: Any = None
     """(BINS,) of equal width from `low` to `high`; None where no histogram was asked for or the tensor is constant."""
 
@@ -44,6 +48,11 @@ class Statistics:
     def means(self) -> npt.NDArray[np.float64]:
         """(C,), of each channel over all pixels and pictures."""
         return np.asarray(self.sums / len(self.lows), np.float64)
+
+    @property
+    def powers(self) -> npt.NDArray[np.float64]:
+        """(C,), the mean square of each channel."""
+        return np.asarray(self.squares / len(self.lows), np.float64)
 
 
 def collect(content: bytes, pictures: Iterable[Float32], *, histograms: bool = False) -> dict[int, Statistics]:
@@ -119,7 +128,10 @@ def _measure(statistics: Statistics, value: Float32, layer: str) -> None:
         raise InputError(f"layer {layer} gives NaN or infinity on the calibration pictures; train the net again")
     statistics.lows.append(low)
     statistics.highs.append(high)
-    statistics.sums = statistics.sums + value.reshape(-1, value.shape[-1] if value.ndim else 1).mean(0, dtype=np.float64)
+    pixels = value.reshape(-1, value.shape[-1] if value.ndim else 1)
+    statistics.sums = statistics.sums + pixels.mean(0, dtype=np.float64)
+    statistics.squares = statistics.squares + np.square(pixels).mean(0, dtype=np.float64)
+    statistics.peaks = np.maximum(statistics.peaks, np.abs(pixels).max(0))
 
 
 def _histogram(value: Float32, statistics: Statistics) -> npt.NDArray[np.float64]:

@@ -11,6 +11,10 @@ from portraitseg.errors import InputError
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+
+OUTPUT_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "TRANSPOSE_CONV": 0}
+"""Of a convolution's weights: where its output channels lie. Its input channels lie last."""
 
 
 class TFLiteGraph:
@@ -54,6 +58,20 @@ class TFLiteGraph:
         """The activation merged into the operator: NONE, RELU, RELU6, ..."""
         return _activations()[getattr(operator.builtinOptions, "fusedActivationFunction", 0)]
 
+    def convolutions(self) -> list[Any]:
+        """The convolutions with constant float weights, which are their input 1."""
+        found = [operator for operator in self.graph.operators if self.kind(operator) in OUTPUT_AXIS]
+        return [operator for operator in found if self.is_constant(operator.inputs[1])]
+
+    def source(self, convolution: Any) -> int:
+        """The tensor that a convolution takes."""
+        return int(convolution.inputs[2 if self.kind(convolution) == "TRANSPOSE_CONV" else 0])
+
+    def bias_position(self, convolution: Any) -> int:
+        """Which input of a convolution is its bias; 0 for none."""
+        position = 3 if self.kind(convolution) == "TRANSPOSE_CONV" else 2
+        return position if len(convolution.inputs) > position and self.is_constant(convolution.inputs[position]) else 0
+
     def consumers(self, index: int) -> list[Any]:
         """The operators that take a tensor."""
         return [operator for operator in self.graph.operators if index in operator.inputs]
@@ -75,6 +93,16 @@ class TFLiteGraph:
         """Of a constant float tensor."""
         data = self.model.buffers[self.graph.tensors[index].buffer].data
         return np.frombuffer(np.asarray(data, np.uint8).tobytes(), np.float32).reshape(self.shape(index))
+
+    def real(self, index: int) -> Float64:
+        """What a constant tensor stands for; in int8, scale * number, of each channel along its quantized axis."""
+        if self.is_constant(index):
+            return self.values(index).astype(np.float64)
+        tensor = self.graph.tensors[index]
+        numbers = np.frombuffer(np.asarray(self.model.buffers[tensor.buffer].data, np.uint8).tobytes(), np.int8).reshape(self.shape(index))
+        axis = tensor.quantization.quantizedDimension
+        scales = np.asarray(tensor.quantization.scale, np.float64).reshape([-1 if number == axis else 1 for number in range(numbers.ndim)])
+        return np.asarray(numbers * scales)
 
     def set_constant(self, operator: Any, position: int, values: Float32) -> None:
         """Give an operator's constant input new values; other operators that share the tensor or its buffer keep theirs."""
