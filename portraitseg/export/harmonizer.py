@@ -50,14 +50,14 @@ def export(path: Path, out: Path, quant: str, pictures: Stored) -> Path:
         InputError: as `load`, or the folder cannot be written to.
     """
     net, card = load(path)
-    file = out / f"{card.name}-{quant}.tflite"
+    file, recipe = out / f"{card.name}-{quant}.tflite", Recipe(method="minmax")
     with quiet():
         content = _convert(net)
         if quant == "int8":
-            content = to_int8(content, _inputs(pictures), Recipe(method="minmax"), io="uint8")
+            content = to_int8(content, list(_inputs(pictures)), recipe, io="uint8")
     with atomic(file) as temporary:
         temporary.write_bytes(content)
-    calibration = {"pictures": min(PICTURES, len(pictures)), "method": "minmax"} if quant == "int8" else {}
+    calibration = {"pictures": min(PICTURES, len(pictures)), **recipe.as_card()} if quant == "int8" else {}
     io = "uint8" if quant == "int8" else "float32"
     replace(card, quant=quant, io=io, calibration=calibration, sha256=sha256(file)).save(card_path(file))
     return file

@@ -80,6 +80,22 @@ def test_an_equalised_file_is_compared_at_its_own_scales(floating: bytes, quanti
     np.testing.assert_allclose(*(_weights(file) for file in (equalise.like(floating, quantized), floating)), rtol=0.02)  # nothing to do
 
 
+def test_channels_without_weights_are_found_again() -> None:
+    """One that is 0, and one that holds its bias."""
+    keras.utils.set_random_seed(1)
+    image = keras.Input((SIZE, SIZE, 3), batch_size=1)
+    x = image
+    for name in ("first", "second", "third"):
+        x = layers.Conv2D(4, 3, padding="same", activation="relu", bias_initializer="ones", name=name)(x)
+    model = keras.Model(image, x)
+    kernel, offset = model.get_layer("first").get_weights()
+    model.get_layer("first").set_weights([kernel * [1, 0, 0, 1], offset * [1, 0, 3, 1]])
+    content = tflite.convert(model, "fp32")
+    evened = to_int8(content, _pictures(), Recipe(method="minmax"), io="uint8")
+    errors = debugger.compare(equalise.like(content, evened), evened, _both(_pictures()))
+    assert min(error.sqnr for error in errors) > 25
+
+
 def _weights(content: bytes) -> np.ndarray:
     flat = TFLiteGraph(content)
     return np.concatenate([flat.values(operator.inputs[1]).ravel() for operator in flat.convolutions()])

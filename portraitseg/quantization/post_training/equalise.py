@@ -81,12 +81,19 @@ def like(content: bytes, quantized: bytes) -> bytes:
 
 
 def _fit(flat: TFLiteGraph, operator: Any, other: TFLiteGraph, quantized: Any) -> Float64:
-    """(C,), by which the rows of weights must be divided to be those of the int8 file, by least squares; 1 where there is nothing."""
-    axis = OUTPUT_AXIS[flat.kind(operator)]
-    rest = tuple(number for number in range(4) if number != axis)
-    wanted, weights = other.real(quantized.inputs[1]), flat.values(operator.inputs[1]).astype(np.float64)
-    products = (weights * wanted).sum(rest)
-    return np.where(products > 0, np.square(weights).sum(rest) / np.where(products > 0, products, 1), 1.0)
+    """(C,), by which the rows of weights must be divided to be those of the int8 file, by least squares; 1 for one that is 0."""
+    rows, wanted = _rows(flat, operator), _rows(other, quantized)
+    products = (rows * wanted).sum(1)
+    return np.where(products > 0, np.square(rows).sum(1) / np.where(products > 0, products, 1), 1.0)
+
+
+def _rows(flat: TFLiteGraph, operator: Any) -> Float64:
+    """(C,n), the weights of each output channel; of one without weights the bias."""
+    weights = np.moveaxis(flat.real(operator.inputs[1]), OUTPUT_AXIS[flat.kind(operator)], 0)
+    rows, position = weights.reshape(len(weights), -1).copy(), flat.bias_position(operator)
+    if position:
+        rows[:, 0] = np.where(rows.any(1), rows[:, 0], flat.real(operator.inputs[position]))
+    return rows
 
 
 def _groups(flat: TFLiteGraph) -> Iterator[tuple[Group, bool]]:
@@ -120,13 +127,14 @@ def _keeps_factors(flat: TFLiteGraph, operator: Any, tensors: set[int]) -> bool:
 
 
 def _factors(flat: TFLiteGraph, group: Group, statistics: Mapping[int, Statistics]) -> Float64:
-    """(C,), by which the group's channels are divided; their geometric mean is 1."""
+    """(C,), by which the group's channels are divided; 1 for one that is always 0, and the geometric mean of the others is 1."""
     peaks = _raised(np.max([statistics[index].peaks for index in group.tensors], 0))
     heaviest = _raised(np.max([np.abs(flat.values(operator.inputs[1])).max((0, 1, 2)) for operator in group.takers], 0))
     takers = [_Taker(flat, operator, statistics) for operator in group.takers]
     tried = (peaks**a / heaviest**b for a, b in product(POWERS_OF_PEAKS, POWERS_OF_WEIGHTS))
     best = min(tried, key=lambda factors: sum(taker.noise(factors) for taker in takers))
-    return np.asarray(best / np.exp(np.log(best).mean()))
+    lives = _rows(flat, group.givers[0]).any(1)
+    return np.where(lives, best / np.exp(np.log(best).mean(where=lives)), 1)
 
 
 def _raised(values: Float64) -> Float64:

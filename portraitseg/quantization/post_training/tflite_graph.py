@@ -70,7 +70,7 @@ class TFLiteGraph:
     def bias_position(self, convolution: Any) -> int:
         """Which input of a convolution is its bias; 0 for none."""
         position = 3 if self.kind(convolution) == "TRANSPOSE_CONV" else 2
-        return position if len(convolution.inputs) > position and self.is_constant(convolution.inputs[position]) else 0
+        return position if len(convolution.inputs) > position and self._data(convolution.inputs[position]) is not None else 0
 
     def consumers(self, index: int) -> list[Any]:
         """The operators that take a tensor."""
@@ -86,20 +86,24 @@ class TFLiteGraph:
         """Whether a tensor (-1: none) is float and the same for every picture."""
         if index < 0 or self.graph.tensors[index].type != _schema().TensorType.FLOAT32:
             return False
-        data = self.model.buffers[self.graph.tensors[index].buffer].data
-        return data is not None and len(data) > 0
+        return self._data(index) is not None
+
+    def _data(self, index: int) -> bytes | None:
+        """The bytes of a constant; None of another tensor, and of none (-1)."""
+        data = self.model.buffers[self.graph.tensors[index].buffer].data if index >= 0 else None
+        return np.asarray(data, np.uint8).tobytes() if data is not None and len(data) else None
 
     def values(self, index: int) -> Float32:
         """Of a constant float tensor."""
-        data = self.model.buffers[self.graph.tensors[index].buffer].data
-        return np.frombuffer(np.asarray(data, np.uint8).tobytes(), np.float32).reshape(self.shape(index))
+        return np.frombuffer(self._data(index) or b"", np.float32).reshape(self.shape(index))
 
     def real(self, index: int) -> Float64:
-        """What a constant tensor stands for; in int8, scale * number, of each channel along its quantized axis."""
+        """What a constant tensor stands for; of one of whole numbers scale * number, by channel along its quantized axis."""
         if self.is_constant(index):
             return self.values(index).astype(np.float64)
         tensor = self.graph.tensors[index]
-        numbers = np.frombuffer(np.asarray(self.model.buffers[tensor.buffer].data, np.uint8).tobytes(), np.int8).reshape(self.shape(index))
+        kind = np.int32 if tensor.type == _schema().TensorType.INT32 else np.int8
+        numbers = np.frombuffer(self._data(index) or b"", kind).reshape(self.shape(index)).astype(np.float64)
         axis = tensor.quantization.quantizedDimension
         scales = np.asarray(tensor.quantization.scale, np.float64).reshape([-1 if number == axis else 1 for number in range(numbers.ndim)])
         return np.asarray(numbers * scales)
