@@ -1,4 +1,4 @@
-"""Post-training quantization compared: each calibration method, with and without bias correction and equalisation, and ai-edge-quantizer.
+"""Post-training quantization compared: each calibration method, with and without equalisation and GPTQ, and ai-edge-quantizer.
 
 Takes float .tflite files, with their cards or, from elsewhere, with --input-range. Every int8 file is scored on the validation pictures;
 one of each quantizer is timed beside the float file. ai-edge-quantizer comes with the extra `aeq`.
@@ -54,7 +54,8 @@ class Line:
     net: str
     quantizer: str
     ranges: str
-    remedies: str
+    weights: str
+    """What is done to them."""
     miou: float
     loss: float
     """Points of mIoU below the float file."""
@@ -108,19 +109,24 @@ def _without_card(content: bytes) -> bytes:
 
 
 def _files(content: bytes, pictures: list[Any]) -> Iterator[tuple[tuple[str, str, str], bytes]]:
-    """(quantizer, ranges, remedies) and the int8 file."""
+    """(quantizer, ranges, what is done to the weights) and the int8 file."""
+    from portraitseg.quantization.post_training import rounding
     from portraitseg.quantization.post_training.equalise import equalise
-    from portraitseg.quantization.post_training.quantize import Recipe, finish
+    from portraitseg.quantization.post_training.quantize import finish
     from portraitseg.quantization.post_training.statistics import collect
     from portraitseg.quantization.post_training.thresholds import METHODS
 
-    evened = equalise(content).content
     with quiet():
+        evened = equalise(content, collect(content, pictures)).content
         found = {form: collect(form, pictures, histograms=True) for form in (content, evened)}
+        forms = [
+            ("", content, content), ("GPTQ", content, rounding.fit(content, pictures)),
+            ("equalisation", evened, evened), ("both", evened, rounding.fit(evened, pictures)),
+        ]  # fmt: skip
     for method in METHODS:
-        for name, form, corrected in (("", content, False), ("bias correction", content, True), ("both", evened, True)):
+        for name, form, weights in forms:
             with quiet():
-                made = finish(form, found[form], Recipe(method=method, bias_correction=corrected), io="uint8")
+                made = finish(weights, found[form], method, io="uint8")
             yield (TENSORFLOW, method, name), made
     with quiet():
         made = _ai_edge(content, pictures)
@@ -170,12 +176,12 @@ def _save(path: Path, content: bytes, card: Card) -> Path:
 
 
 def _line(net: str, label: tuple[str, str, str], miou: float, row: Row, reference: float, file: Path) -> Line:
-    quantizer, ranges, remedies = label
+    quantizer, ranges, weights = label
     return Line(
         net=net,
         quantizer=quantizer,
         ranges=ranges,
-        remedies=remedies,
+        weights=weights,
         miou=round(miou, 2),
         loss=round(reference - miou, 2),
         ms=round(row.p50_ms, 2),
