@@ -15,7 +15,7 @@ from portraitseg.quantization.post_training.tflite_graph import OUTPUT_AXIS, Arr
 
 LARGEST = 127
 """Of int8 weights: symmetric, without -128."""
-PIXELS = 1024
+PIXELS = 512
 """Of each picture, drawn at random, that a layer's moments are taken over."""
 WIDEST = 1152
 """A kernel with more inputs (128 channels, 3 x 3) is rounded tap by tap, each for itself."""
