@@ -277,6 +277,14 @@ def test_rounding_and_its_bias_help_int8() -> None:
     assert abs(_run(content, x).mean() - _run(made_up, x).mean()) < 0.6
 
 
+def test_inputs_that_hardly_change_can_be_rounded_for() -> None:
+    """Values of 1000 to a part in a million: in single precision their squares' mean says nothing of how far they lie apart."""
+    content, pictures = _layer("dense, dilated, no border")
+    still = [np.float32(1000) + np.float32(1e-3) * x for x in pictures]
+    rounded = rounding.fit(content, still)
+    np.testing.assert_allclose(*(np.mean([_run(file, x) for x in still], (0, 1, 2, 3)) for file in (content, rounded)), atol=0.05)
+
+
 def test_a_layer_left_float_keeps_its_weights() -> None:
     content = _file(_net())
     kept = layer_tensors(content, ["second"])

@@ -83,20 +83,23 @@ class _Layer:
         self.groups = self.channels // self.weights.shape[3]
         too_wide = self.groups == 1 and self.weights[0].size > WIDEST
         self.by_tap = self.kind == "TRANSPOSE_CONV" or (self.kind == "CONV_2D" and too_wide)
-        self.count, self.sums, self.products = 0, np.zeros(()), np.zeros(())
+        self.count, self.origin, self.sums, self.products = 0, np.zeros(()), np.zeros(()), np.zeros(())
 
     def see(self, x: Float32, rng: np.random.Generator) -> None:
         """Add a picture's (1,h,w,C) to the moments."""
         inputs = self._inputs(x, rng)
+        self.origin = self.origin if self.count else inputs.mean(1)  # the first picture's means: single precision is enough about them
+        inputs = inputs - self.origin[:, None]
         self.count += inputs.shape[1]
         self.sums = self.sums + inputs.sum(1, dtype=np.float64)
         self.products = self.products + (inputs.transpose(0, 2, 1) @ inputs)
 
     def round(self) -> None:
         """Write the rounded weights, and the bias that goes with them."""
-        means, moments, position = self.sums / self.count, self.products / self.count, self.flat.bias_position(self.operator)
-        if position:  # which takes the mean error off
-            moments = moments - means[:, :, None] * means[:, None]
+        offsets, position = self.sums / self.count, self.flat.bias_position(self.operator)
+        means, moments = self.origin + offsets, self.products / self.count - _squared(offsets)
+        if not position:  # which takes the mean error off
+            moments = moments + _squared(means)
         steps = _steps(self.weights, OUTPUT_AXIS[self.kind])
         whole = np.empty(self.weights.size)
         whole[self._split(np.arange(whole.size).reshape(self.weights.shape))] = gptq(self._split(self.weights / steps), moments)
@@ -130,6 +133,11 @@ class _Layer:
             return sums.ravel()
         options = self.operator.builtinOptions
         return np.asarray(sums.sum((0, 2)) / (options.strideH * options.strideW if self.kind == "TRANSPOSE_CONV" else 1))
+
+
+def _squared(means: Float64) -> Float64:
+    """(G,K,K) of (G,K)."""
+    return means[:, :, None] * means[:, None]
 
 
 def _steps(weights: Float32, axis: int) -> Float64:
