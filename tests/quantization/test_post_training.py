@@ -185,7 +185,10 @@ def test_gptq_against_all_roundings() -> None:
     mixed = rng.normal(size=(500, 3)) @ rng.normal(size=(3, 6)) + 0.3 * rng.normal(size=(500, 6))
     moments = mixed.T @ mixed / 500
     weights = rng.uniform(-40, 40, (40, 6))
-    error = lambda rounded: np.einsum("ok,kl,ol->o", weights - rounded, moments, weights - rounded)  # noqa: E731
+
+    def error(rounded: np.ndarray) -> np.ndarray:
+        return np.einsum("ok,kl,ol->o", weights - rounded, moments, weights - rounded)
+
     every = np.stack([error(np.floor(weights) + list(map(int, f"{bits:06b}"))) for bits in range(64)])
     ours = error(gptq(weights[None], moments[None])[0]).mean()
     assert ours < 1.5 * every.min(0).mean()

@@ -43,7 +43,7 @@ def to_int8(content: bytes, pictures: Iterable[Float32], recipe: Recipe, *, io: 
 
     Args:
         content: a float file with one input.
-        pictures: the calibration set, inputs (1,h,w,C).
+        pictures: the calibration set, inputs (1,h,w,C), the same ones each time they are asked for.
         recipe: the ranges, and what is done to the weights before.
         io: of the input and output: "uint8", "int8" or "float".
 
