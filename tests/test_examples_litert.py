@@ -92,7 +92,7 @@ def test_our_runtime_for_mediapipe(model: Path, tmp_path: Path, mediapipe_python
     done = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
-    np.testing.assert_allclose(np.load(tmp_path / "prob.npy"), open_artifact(path)(image.read(SAMPLE)), atol=1e-5)
+    np.testing.assert_allclose(np.load(tmp_path / "prob.npy"), open_artifact(path)(image.read(SAMPLE)), atol=1e-4)
 
 
 def test_without_the_package_it_says_how_to_get_it(tmp_path: Path) -> None:

@@ -129,9 +129,10 @@ def _check(config: Config) -> None:
 def _floating(config: Config, content: bytes) -> tuple[bytes, tuple[Card, Card]]:
     """The float file, and how a picture is prepared for it and for the int8 file."""
     from portraitseg.quantization.post_training import equalise
+    from portraitseg.runtime import cards
 
     card = _card(config.quantized, config.input_range)
-    if config.floating.suffix == ".tflite":
+    if config.floating.suffix == ".tflite" and not cards.inside(config.floating):  # of another project
         found, own = config.floating.read_bytes(), _card(config.floating, config.input_range)
     else:
         found, own = max(_forms(config.floating, card), key=lambda form: _common(form[0], content))
@@ -144,14 +145,15 @@ def _card(path: Path, input_range: str) -> Card:
     return open_artifact(path, card=foreign_card(path, input_range=input_range) if input_range else None).card
 
 
-def _forms(checkpoint_path: Path, card: Card) -> Iterator[tuple[bytes, Card]]:
-    """The float file in each form of the deploy graph that an int8 file can have, and its card."""
+def _forms(path: Path, card: Card) -> Iterator[tuple[bytes, Card]]:
+    """The float file of a checkpoint, or of another float file, in each form that an int8 file's deploy graph can have, and its card."""
     from portraitseg import checkpoint
     from portraitseg.export import tflite
     from portraitseg.quantization import balance
     from portraitseg.rewrite import deploy, int8_graph, int8_input
+    from portraitseg.training import start
 
-    model, trained = checkpoint.load(checkpoint_path)
+    model, trained = checkpoint.load(path) if path.suffix == ".h5" else start.trained(path)
     for rewrite in (True, False):
         graph, own = deploy.to_deploy(model, trained, rewrite=rewrite)
         graph = int8_graph.to_int8_graph(graph) if rewrite else graph

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from portraitseg.errors import InputError
+from portraitseg.quantization.post_training.limits import Limits, limits, within
 from portraitseg.quantization.post_training.statistics import open_preserving
 from portraitseg.quantization.post_training.tflite_graph import TFLiteGraph, layers_of
 
@@ -68,6 +69,8 @@ class _Layer:
 
     index: int
     detail: Mapping[str, Any]
+    bounds: Limits | None
+    """Beyond them no difference matters."""
     alone: Any
     """Interpreter of these operators by themselves."""
     inputs: list[int]
@@ -94,14 +97,17 @@ def compare(floating: bytes, quantized: bytes, pictures: Iterable[tuple[Array, A
     shared = matches(graph, second)
     if not any(named(graph, index) != OUTPUT for index in shared):
         raise InputError("the two files have no layer in common: give the int8 file and the checkpoint or float file that it was made from")
-    layers = [_Layer(index, detail, *_alone(graph, index, shared)) for index, detail in shared.items()]
+    bounds = limits(graph)
+    layers = [_Layer(index, detail, bounds.get(index), *_alone(graph, index, shared)) for index, detail in shared.items()]
     for x, x8 in pictures:
         _run(first, x)
         _run(second, x8)
         stored = {index: real(second.get_tensor(detail["index"]), detail) for index, detail in shared.items()}
         for layer in layers:
-            layer.whole.add(first.get_tensor(layer.index), stored[layer.index])
-            layer.own.add(_again(layer, {int(graph.graph.inputs[0]): x, **stored}), stored[layer.index])
+            again = _again(layer, {int(graph.graph.inputs[0]): x, **stored})
+            wanted, alone, given = (within(tensor, layer.bounds) for tensor in (first.get_tensor(layer.index), again, stored[layer.index]))
+            layer.whole.add(wanted, given)
+            layer.own.add(alone, given)
     if not any(layer.whole.other for layer in layers):
         raise InputError("there is no picture to compare the files on; give a folder with pictures: --data DIR")
     return _by_layer(graph, layers)
@@ -172,8 +178,8 @@ def _run(interpreter: Any, x: Array) -> None:
     detail = interpreter.get_input_details()[0]
     scale, zero = detail["quantization"]
     if scale:
-        limits = np.iinfo(detail["dtype"])
-        x = np.clip(np.round(x / scale + zero), limits.min, limits.max)
+        ends = np.iinfo(detail["dtype"])
+        x = np.clip(np.round(x / scale + zero), ends.min, ends.max)
     interpreter.set_tensor(detail["index"], x.astype(detail["dtype"]))
     interpreter.invoke()
 

@@ -21,6 +21,7 @@ from portraitseg.quantization.post_training.quantize import Recipe, to_int8
 from portraitseg.quantization.post_training.tflite_graph import TFLiteGraph
 
 SIZE = 32
+ROOT = Path(__file__).parents[2]
 
 
 def _pictures() -> list[np.ndarray]:
@@ -164,6 +165,24 @@ def test_the_command(files: tuple[Path, Path, Path], tmp_path: Path, capsys: pyt
 
     assert main("quant-debug", arguments) == 2
     assert "debug.png exists already; add --force" in capsys.readouterr().err
+
+
+def test_a_float_file_of_ours_is_brought_into_the_form_of_the_int8_file(tmp_path: Path) -> None:
+    """Which has other operations for hard swish, and weights that differ by its sixth and by the factors of channels."""
+    folder = tmp_path / "data"
+    for kind, picture in (
+        ("images", cv2.imread(str(ROOT / "portraitseg/assets/astronaut.jpg"))),
+        ("masks", np.zeros((512, 512), np.uint8)),
+    ):
+        (folder / kind).mkdir(parents=True)
+        cv2.imwrite(str(folder / kind / "astronaut.png"), picture)
+    pair = [str(ROOT / "models" / f"selfie_net-wm100-160-{quant}.tflite") for quant in ("fp16", "int8")]
+    assert main("quant-debug", [*pair, "--data", str(folder), "--out", str(tmp_path / "debug.png")]) == 0
+    with (tmp_path / "debug.csv").open() as file:
+        rows = {row["layer"]: float(row["own"]) for row in csv.DictReader(file)}
+    assert {"enc_stem", "enc_stem_hard_swish", "enc_block3_gate_relu", "output"} <= set(rows)
+    assert len(rows) > 100
+    assert min(rows.values()) > 15
 
 
 @pytest.mark.parametrize(

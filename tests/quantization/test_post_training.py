@@ -165,6 +165,40 @@ def test_what_is_added_has_the_same_factors() -> None:
     assert not np.allclose(before, after)
 
 
+def _gated(*, both: bool = False) -> keras.Model:
+    """Convolution with uneven channels, weighed by a gate (`both`: by another convolution), convolution."""
+    image = keras.Input((SIZE, SIZE, 3), batch_size=1)
+    x = layers.Conv2D(8, 1, activation="relu", name="first")(image)
+    gate = layers.Conv2D(4, 1, activation="relu", name="narrow")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    gate = layers.Conv2D(8, 1, activation="sigmoid", name="widen")(gate)
+    gate = layers.Conv2D(8, 1, name="other")(image) if both else gate
+    model = keras.Model(image, layers.Conv2D(2, 1, name="last")(layers.Multiply()([x, gate])))
+    rng = np.random.default_rng(9)
+    for weight in model.weights:
+        weight.assign(rng.uniform(-1, 1, weight.shape))
+    kernel, offset = model.get_layer("first").get_weights()
+    model.get_layer("first").set_weights([kernel * np.geomspace(1, 20, 8), offset * np.geomspace(1, 20, 8)])
+    return model
+
+
+def test_equalisation_sees_through_gates() -> None:
+    """What is weighed and its mean, which the gate is made of, have factors; what is one number to a channel has none."""
+    content = _file(_gated())
+    result = _equalise(content)
+    assert (result.groups, result.bounded) == (1, 1)
+    for x in _pictures():
+        np.testing.assert_allclose(_run(result.content, x), _run(content, x), rtol=1e-4, atol=1e-4)
+    before, after = (dict(zip("fnwl", (w for _, w in _weights(file)), strict=True)) for file in (content, result.content))
+    assert {kind for kind in before if not np.allclose(before[kind], after[kind])} == {"f", "n", "l"}
+    np.testing.assert_allclose(before["f"] / after["f"], np.broadcast_to((after["l"] / before["l"])[:1].T, before["f"].shape), rtol=1e-3)
+
+
+def test_a_product_of_two_that_could_have_factors_is_left_alone() -> None:
+    content = _file(_gated(both=True))
+    assert _equalise(content).groups == 0
+    np.testing.assert_array_equal(_run(_equalise(content).content, _pictures()[0]), _run(content, _pictures()[0]))
+
+
 def test_a_relu6_is_left_alone() -> None:
     content = _file(_net(activation="relu6"))
     result = _equalise(content)

@@ -228,6 +228,61 @@ def test_hard_swish_and_squeeze_and_excite() -> None:
     assert "HARD_SWISH" not in _check(model)[1]
 
 
+def _gated(x: object) -> object:
+    gate = layers.Conv2D(12, 1, activation="sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    return layers.Multiply()([x, gate])
+
+
+def _skip(x: object) -> object:
+    """The output and what comes of it, added up and weighed by both."""
+    x = HardSwish()(x)
+    deep = layers.Conv2D(12, 1)(layers.UpSampling2D(2, interpolation="bilinear")(layers.Conv2D(12, 3, 2, "same")(x)))
+    return layers.Add()([_gated(x), deep, layers.MaxPooling2D(1)(deep)])
+
+
+ABSORBED = {
+    "by a convolution": lambda x: HardSwish()(x),
+    "by one behind a pool": lambda x: layers.MaxPooling2D(2)(HardSwish()(x)),
+    "by a depthwise and a transposed one": lambda x: layers.Add()(
+        [f(HardSwish()(x)) for f in (layers.DepthwiseConv2D(3, padding="same"), layers.Conv2DTranspose(12, 1))]
+    ),
+    "behind squeeze and excite": lambda x: _gated(HardSwish()(x)),
+    "at both ends of a skip": _skip,
+}
+
+
+@pytest.mark.parametrize("make", ABSORBED.values(), ids=ABSORBED)
+def test_the_sixth_of_a_hard_swish_goes_into_weights(make: Callable[[object], object]) -> None:
+    model = _between(make)
+    products = sum(isinstance(layer, layers.Multiply) for layer in model.layers)
+    _, ops = _check(model)
+    assert ops["MUL"] == products + 1
+    assert "MAX_POOL_2D" not in ops or any(isinstance(layer, layers.MaxPooling2D) for layer in model.layers)
+
+
+def _shared(x: object) -> object:
+    conv = layers.Conv2D(12, 1)
+    return layers.Add()([conv(HardSwish()(x)), conv(x)])
+
+
+STAYS = {
+    "the output": lambda x: HardSwish()(layers.Conv2D(3, 1)(x)),
+    "another hard swish": lambda x: layers.Conv2D(3, 1)(HardSwish()(layers.MaxPooling2D(2)(HardSwish()(x)))),
+    "its square": lambda x: (lambda y: layers.Conv2D(3, 1)(layers.Multiply()([y, y])))(HardSwish()(x)),
+    "a sum with the picture": lambda x: layers.Conv2D(3, 1)(layers.Add()([HardSwish()(x), layers.MaxPooling2D(1)(layers.ReLU()(x))])),
+    "a convolution that others call": lambda x: layers.Conv2D(3, 1)(_shared(x)),
+}
+
+
+@pytest.mark.parametrize("make", STAYS.values(), ids=STAYS)
+def test_a_sixth_that_no_weights_take_stays_a_product(make: Callable[[object], object]) -> None:
+    image = keras.Input((SIZE, SIZE, 6), batch_size=1)
+    model = _settled(keras.Model(image, make(layers.Conv2D(12, 1)(image))), _map(6))
+    layers_, ops = _check(model)
+    assert sum(isinstance(layer, layers.Rescaling) and layer.scale == 1 / 6 for layer in layers_.layers) >= 1
+    assert ops["MUL"] >= 2
+
+
 @pytest.mark.parametrize(
     ("make", "op"),
     [

@@ -1,10 +1,10 @@
 """Cross-layer equalisation of a float .tflite file, by the noise that rounding adds.
 
 Channel i of what convolutions give to others is divided by s_i, and the others' weights for it are multiplied by s_i. The function stays
-the same, since ReLU, ADD and what works channel by channel keep positive factors (Nagel 2019, arXiv:1906.04721, section 4.1). A tensor has
-one step for all its channels: one that reaches a tenth as far as the farthest keeps 25 of the 255. Multiplied up, it takes them from the
-weights, whose step is that of their row. So s_i = p_i^a / w_i^b, of the channel's largest value p and weight w, as in SmoothQuant (Xiao
-2022, arXiv:2211.10438), with the a and b that add least noise, of the tensor and of the weights together.
+the same, since ReLU, ADD and what works channel by channel keep positive factors (Nagel 2019, arXiv:1906.04721, section 4.1), and so does a
+product with a gate. A tensor has one step for all its channels: one that reaches a tenth as far as the farthest keeps 25 of the 255.
+Multiplied up, it takes them from the weights, whose step is that of their row. So s_i = p_i^a / w_i^b, of the channel's largest value p and
+weight w, as in SmoothQuant (Xiao 2022, arXiv:2211.10438), with the a and b that add least noise, of the tensor and of the weights together.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ import numpy as np
 from portraitseg.quantization.post_training.statistics import Statistics
 from portraitseg.quantization.post_training.tflite_graph import OUTPUT_AXIS, Float64, TFLiteGraph
 
-BY_CHANNEL = ("ADD", "PAD", "MAX_POOL_2D", "AVERAGE_POOL_2D", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")
+BY_CHANNEL = ("ADD", "MUL", "MEAN", "PAD", "MAX_POOL_2D", "AVERAGE_POOL_2D", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")
 """Operators that keep factors by channel."""
 HOMOGENEOUS = ("NONE", "RELU")
 """Activations that keep positive factors. RELU6 does not: its 6 would become another number for each channel."""
@@ -106,9 +106,9 @@ def _groups(flat: TFLiteGraph) -> Iterator[tuple[Group, bool]]:
         tensors = {result, *(int(index) for index in operator.inputs if index in activations)}
         if operator in convolutions:
             source = flat.source(operator)
-            bound |= {result} if flat.fused(operator) not in HOMOGENEOUS else set()
+            bound |= {result} if flat.fused(operator) not in HOMOGENEOUS or flat.shape(result)[1:3] == (1, 1) else set()
             bound |= {source} if flat.shape(operator.inputs[1])[3] != flat.shape(source)[-1] else set()  # grouped, or several for a channel
-        elif _keeps_factors(flat, operator, tensors):
+        elif _keeps_factors(flat, operator, tensors := tensors - _gate(flat, operator, bound)):
             members = set().union(*(together[index] for index in tensors))
             together.update(dict.fromkeys(members, members))
         else:
@@ -120,10 +120,17 @@ def _groups(flat: TFLiteGraph) -> Iterator[tuple[Group, bool]]:
             yield Group(tensors=sorted(members), givers=givers, takers=takers), bool(members & bound)
 
 
+def _gate(flat: TFLiteGraph, operator: Any, bound: set[int]) -> set[int]:
+    """What a product is weighed by, if that has no factors: it has those of the other alone."""
+    without = bound & set(map(int, operator.inputs))
+    return without if flat.kind(operator) == "MUL" and len(without) == 1 else set()
+
+
 def _keeps_factors(flat: TFLiteGraph, operator: Any, tensors: set[int]) -> bool:
-    constant = any(flat.is_constant(index) for index in operator.inputs)
-    channels = {flat.shape(index)[-1:] for index in tensors}
-    return flat.kind(operator) in BY_CHANNEL and flat.fused(operator) in HOMOGENEOUS and not constant and len(channels) == 1
+    kind, constant = flat.kind(operator), any(flat.is_constant(index) for index in operator.inputs)
+    axes = {(len(flat.shape(index)), *flat.shape(index)[-1:]) for index in tensors}
+    squares = kind == "MUL" and len(tensors) != 2  # what has factors by what has factors
+    return kind in BY_CHANNEL and flat.fused(operator) in HOMOGENEOUS and not constant and len(axes) == 1 and not squares
 
 
 def _factors(flat: TFLiteGraph, group: Group, statistics: Mapping[int, Statistics]) -> Float64:

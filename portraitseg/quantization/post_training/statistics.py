@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from portraitseg.errors import InputError
+from portraitseg.quantization.post_training.limits import Limits, limits, within
 from portraitseg.quantization.post_training.tflite_graph import Float32, TFLiteGraph, layers_of
 
 Key = TypeVar("Key", bound=Hashable)
@@ -58,6 +59,8 @@ class Statistics:
 def collect(content: bytes, pictures: Iterable[Float32], *, histograms: bool = False) -> dict[int, Statistics]:
     """Run a float file on the calibration set, twice where histograms are asked for (their ends must be known first).
 
+    Values beyond an activation's `limits` count as these.
+
     Args:
         content: of the .tflite file, with one input.
         pictures: inputs (1,h,w,C), the same ones each time they are asked for.
@@ -71,7 +74,10 @@ def collect(content: bytes, pictures: Iterable[Float32], *, histograms: bool = F
     """
     flat, interpreter = TFLiteGraph(content), open_preserving(content)
     return gather(
-        flat.activations(), partial(_runs, interpreter, pictures), lambda index: layers_of(flat.name(index))[0], histograms=histograms
+        flat.activations(),
+        partial(_runs, interpreter, pictures, limits(flat)),
+        lambda index: layers_of(flat.name(index))[0],
+        histograms=histograms,
     )
 
 
@@ -113,13 +119,15 @@ def open_preserving(content: bytes) -> Any:
     return interpreter
 
 
-def _runs(interpreter: Any, pictures: Iterable[Float32], indices: Sequence[int]) -> Iterator[dict[int, Float32]]:
-    """The values of the tensors `indices`, picture by picture."""
+def _runs(
+    interpreter: Any, pictures: Iterable[Float32], bounds: Mapping[int, Limits], indices: Sequence[int]
+) -> Iterator[dict[int, Float32]]:
+    """The values of the tensors `indices`, picture by picture, within bounds."""
     source = interpreter.get_input_details()[0]["index"]
     for x in pictures:
         interpreter.set_tensor(source, x)
         interpreter.invoke()
-        yield {index: interpreter.get_tensor(index) for index in indices}
+        yield {index: within(interpreter.get_tensor(index), bounds.get(index)) for index in indices}
 
 
 def _measure(statistics: Statistics, value: Float32, layer: str) -> None:
