@@ -40,11 +40,12 @@ WORTH = 1.2
 
 @dataclass(frozen=True, kw_only=True)
 class _Branch:
-    """What a convolution alone makes for a concatenation."""
+    """What convolutions alone make for a concatenation."""
 
     source: str
     """The step that the concatenation takes."""
-    maker: Step
+    makers: list[Step]
+    """One, or one for each phase of a transposed convolution (`subpixel`)."""
     takers: list[Step]
     """The convolutions that take the concatenation."""
     channels: slice
@@ -71,7 +72,7 @@ def factors(model: keras.Model, pictures: CalibrationSet) -> dict[str, float]:
         for branch in branches:
             factor = float(np.sqrt(farthest / reach[branch.source])) if reach[branch.source] else 1.0
             if factor > WORTH:
-                found[branch.maker.name] = factor
+                found.update({maker.name: factor for maker in branch.makers})
     return found
 
 
@@ -80,8 +81,9 @@ def balanced(model: keras.Model, by: Mapping[str, float]) -> keras.Model:
     graph = Graph(model)
     for step in _joins(graph):
         for branch in _branches(graph, step):
-            factor = np.float32(by.get(branch.maker.name, 1.0))
-            branch.maker.weights = [weight * factor for weight in branch.maker.weights]
+            factor = np.float32(by.get(branch.makers[0].name, 1.0))
+            for maker in branch.makers:
+                maker.weights = [weight * factor for weight in maker.weights]
             for taker in branch.takers:
                 kernel, *bias = (np.array(weight) for weight in taker.weights)
                 axis = 3 if isinstance(taker.layer, layers.Conv2DTranspose) else 2
@@ -102,9 +104,9 @@ def _branches(graph: Graph, join: Step) -> Iterator[_Branch]:
     start = 0
     for source in join.inputs:
         width = graph.shapes[source][-1]
-        maker = _maker(graph, source, join)
-        if maker is not None and join.inputs.count(source) == 1:
-            yield _Branch(source=source, maker=maker, takers=takers, channels=slice(start, start + width))
+        makers = _makers(graph, source, join)
+        if makers and join.inputs.count(source) == 1:
+            yield _Branch(source=source, makers=makers, takers=takers, channels=slice(start, start + width))
         start += width
 
 
@@ -119,15 +121,18 @@ def _takers(graph: Graph, name: str) -> Iterator[Step]:
             yield step
 
 
-def _maker(graph: Graph, source: str, taker: Step) -> Step | None:
-    """The convolution that `source` comes from, if nobody else takes anything on the way."""
+def _makers(graph: Graph, source: str, taker: Step) -> list[Step]:
+    """The convolutions that `source` comes from, if nobody else takes anything on the way; else none."""
     step = graph.steps[source]
     if not graph.only_for(source, taker):
-        return None
+        return []
     if _is_convolution(step):
-        return step if graph.alone(step) else None
-    keeps = isinstance(step.layer, (*KEEPING, DepthToSpace)) or (is_relu(step) and getattr(step.layer, "max_value", None) is None)
-    return _maker(graph, step.inputs[0], step) if keeps else None
+        return [step] if graph.alone(step) else []
+    relu = is_relu(step) and getattr(step.layer, "max_value", None) is None
+    if not relu and not isinstance(step.layer, (*KEEPING, DepthToSpace, layers.Concatenate)):
+        return []
+    found = [_makers(graph, before, step) for before in step.inputs]
+    return [maker for makers in found for maker in makers] if all(found) else []
 
 
 def _is_convolution(step: Step) -> bool:

@@ -1,8 +1,12 @@
 """Transposed convolutions as plain ones with four times the channels, spread over 2x2 pixels afterwards (DEPTH_TO_SPACE).
 
-The same function (Shi 2016, arXiv:1609.07009). XNNPACK computes a transposed convolution in four parts, one output pixel at a time where
-the channels are few: 16 channels to one at 256x256, kernel 2x2, took 7.3 ms in int8 and 10.3 in float, in this form 0.4 and 2.6; 24 to
-24 at 56x56, kernel 4x4, 0.50 and 4.3 ms, in this form 0.25 and 1.0 (one thread, an Intel CPU with AVX-512, TF 2.21, LiteRT 2.3).
+The same function (Shi 2016, arXiv:1609.07009). XNNPACK computes a transposed convolution in four parts, one output pixel at a time: 16
+channels to one at 256x256, kernel 2x2, took 7.3 ms in int8 and 10.3 in float, in this form 0.4 and 2.6; 24 to 24 at 56x56, kernel 4x4,
+0.50 and 4.3 ms, in this form 0.25 and 1.0 (one thread, an Intel CPU with AVX-512, TF 2.21, LiteRT 2.3).
+
+Of a 3x3 kernel the four pixels see four, two, two and one of the nine taps. Each is a convolution of its own there, as one for all would
+multiply by seven zeros: `munet_mnv2` at 128 px takes 12.0 ms in float and 3.3 in int8 so, with its transposed convolutions 21.0 and 5.3
+(one thread, an AMD CPU with AVX-512). Where channels are few, one for all is faster all the same.
 """
 
 from typing import Any
@@ -15,8 +19,8 @@ from tf_keras import layers
 from portraitseg.resizing import DepthwiseConv2DTranspose
 from portraitseg.rewrite.graph import Array, Graph, Step, copy_layer
 
-FEW = 16
-"""A 3x3 kernel needs 2x2 taps for each of the four pixels, 16 instead of 9; above so many channels that costs more than it saves."""
+FEW = 8
+"""Channels that a 3x3 kernel may give for one convolution to be faster than four: measured for 8 and 16."""
 MOST_MIXED = 1024
 """Multiply-adds of a pixel up to which a 1x1 convolution is done four-fold before the spreading, on a quarter of the pixels."""
 
@@ -60,30 +64,57 @@ def _can_spread(step: Step) -> bool:
     layer = step.layer
     if isinstance(layer, DepthwiseConv2DTranspose):
         return layer.factor == 2
-    size, filters = layer.kernel_size[0], layer.filters
+    size = layer.kernel_size[0]
     square = layer.kernel_size == (size, size) and size in TAPS and layer.strides == (2, 2) and layer.dilation_rate == (1, 1)
     plain = layer.activation is keras.activations.linear and layer.groups == 1 and layer.output_padding is None
-    return square and plain and (layer.padding == "same" or size == 2) and (size != 3 or filters <= FEW)
+    return square and plain and (layer.padding == "same" or size == 2)
 
 
 def _spread(graph: Graph, step: Step) -> None:
     kernel, bias = _kernel(step)
-    size, filters, act = kernel.shape[0], kernel.shape[2], _activation(graph, step)
-    padding, taps = TAPS[size]
+    size, act = kernel.shape[0], _activation(graph, step)
     name = act.name if act else step.name
-    steps = [Step(layers.ZeroPadding2D((padding, padding), name=f"{step.name}_pad"), step.inputs)] if sum(padding) else []
-    conv = layers.Conv2D(4 * filters, len(taps[0]), use_bias=bias is not None, name=f"{step.name}_phases")
-    weights = [_phases(kernel, taps), *([] if bias is None else [np.tile(bias, 4)])]
-    steps.append(Step(conv, [steps[-1].name] if steps else step.inputs, weights))  # 1,h,w,4*F
+    make = _each if size == 3 and kernel.shape[2] > FEW else _all
+    steps = make(step, kernel, [] if bias is None else [bias], act)  # 1,h,w,4*F
     if act:
-        layer, slopes = copy_layer(act.layer, name=f"{act.name}_phases")[0], [np.tile(value, (1, 1, 4)) for value in act.weights]
-        steps.append(Step(layer, [steps[-1].name], slopes))
         graph.replace(act)
     whole = f"{name}_whole" if size == 4 else name
     steps.append(Step(DepthToSpace(name=whole), [steps[-1].name]))  # 1,2h,2w,F
     if size == 4:
         steps.append(Step(layers.Cropping2D(1, name=name), [whole]))
     graph.replace(step, *steps)
+
+
+def _all(step: Step, kernel: Array, bias: list[Array], act: Step | None) -> list[Step]:
+    """One convolution for the four pixels."""
+    padding, taps = TAPS[kernel.shape[0]]
+    pad = [Step(layers.ZeroPadding2D((padding, padding), name=f"{step.name}_pad"), step.inputs)] if sum(padding) else []
+    conv = layers.Conv2D(4 * kernel.shape[2], len(taps[0]), use_bias=bool(bias), name=f"{step.name}_phases")
+    weights = [_phases(kernel, taps), *(np.tile(values, 4) for values in bias)]
+    steps = [*pad, Step(conv, [pad[0].name] if pad else step.inputs, weights)]
+    return [*steps, *_again(act, "phases", conv.name, [np.tile(values, (1, 1, 4)) for values in act.weights])] if act else steps
+
+
+def _each(step: Step, kernel: Array, bias: list[Array], act: Step | None) -> list[Step]:
+    """One for each of the four pixels of a 3x3 kernel; XNNPACK takes the padding in."""
+    steps, made = [], []
+    for y, x in np.ndindex(2, 2):
+        phase, source = f"phase{y}{x}", step.inputs[0]
+        if y == 0 or x == 0:
+            steps.append(Step(layers.ZeroPadding2D(((1 - y, 0), (1 - x, 0)), name=f"{step.name}_{phase}_pad"), [source]))
+            source = steps[-1].name
+        rows, columns = ([1] if odd else [2, 0] for odd in (y, x))  # as in TAPS
+        part = kernel[np.ix_(rows, columns)].transpose(0, 1, 3, 2)
+        conv = layers.Conv2D(part.shape[3], part.shape[:2], use_bias=bool(bias), name=f"{step.name}_{phase}")
+        steps.append(Step(conv, [source], [part, *bias]))
+        steps += _again(act, phase, conv.name, act.weights) if act else []
+        made.append(steps[-1].name)
+    return [*steps, Step(layers.Concatenate(name=f"{step.name}_phases"), made)]
+
+
+def _again(act: Step, phase: str, source: str, slopes: list[Array]) -> list[Step]:
+    """The activation, of what `source` gives."""
+    return [Step(copy_layer(act.layer, name=f"{act.name}_{phase}")[0], [source], slopes)]
 
 
 def _kernel(step: Step) -> tuple[Array, Array | None]:

@@ -8,8 +8,9 @@ import tf_keras as keras
 from tf_keras import layers
 
 from portraitseg.resizing import AlignCorners, BilinearTranspose, DepthwiseConv2DTranspose
+from portraitseg.rewrite import subpixel
 from portraitseg.rewrite.simplify import simplify
-from portraitseg.rewrite.subpixel import TAPS, DepthToSpace
+from portraitseg.rewrite.subpixel import FEW, TAPS, DepthToSpace
 from portraitseg.rewrite.thin_resize import weights
 
 
@@ -39,8 +40,19 @@ def test_a_transposed_convolution_becomes_phases(size: int, bias: bool) -> None:
     assert [kind for kind in kinds if kind not in ("ZeroPadding2D", "Cropping2D")] == ["Conv2D", "DepthToSpace"]
 
 
-def test_phases_by_hand() -> None:
+@pytest.mark.parametrize("bias", [True, False])
+def test_many_channels_of_a_3x3_kernel_become_a_convolution_for_each_phase(bias: bool) -> None:
+    """With the nine taps of the kernel, and no zeros beside them."""
+    simple, kinds = _same(lambda x: layers.Conv2DTranspose(FEW + 1, 3, 2, padding="same", use_bias=bias)(x))
+    assert [kind for kind in kinds if kind != "ZeroPadding2D"] == ["Conv2D"] * 4 + ["Concatenate", "DepthToSpace"]
+    sides = [layer.kernel_size for layer in simple.layers if isinstance(layer, layers.Conv2D)]
+    assert sorted(sides) == [(1, 1), (1, 2), (2, 1), (2, 2)]
+
+
+@pytest.mark.parametrize("few", [0, FEW])
+def test_phases_by_hand(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernel 3x3 of the taps 1 to 9, one pixel of value 1: its 2x2 block gets 1 2 / 4 5, the blocks right and below the rest."""
+    monkeypatch.setattr(subpixel, "FEW", few)
     x = keras.Input((2, 2, 1), batch_size=1)
     model = keras.Model(x, layers.Conv2DTranspose(1, 3, 2, padding="same", use_bias=False)(x))
     model.set_weights([np.arange(1, 10, dtype=np.float32).reshape(3, 3, 1, 1)])
@@ -53,8 +65,13 @@ def test_phases_by_hand() -> None:
 @pytest.mark.parametrize("size", TAPS)
 def test_an_activation_comes_before_the_spreading(act: layers.Layer, size: int) -> None:
     act = act.__class__.from_config({**act.get_config(), "name": "act"})
-    _, kinds = _same(lambda x: layers.Conv2D(2, 3)(act(layers.Conv2DTranspose(3, size, 2, padding="same")(x))))
-    assert kinds.index(type(act).__name__) < kinds.index("DepthToSpace")
+    for filters in (3, FEW + 1):
+        fresh = act.__class__.from_config(act.get_config())
+        _, kinds = _same(
+            lambda x, fresh=fresh, n=filters: layers.Conv2D(2, 3)(fresh(layers.Conv2DTranspose(n, size, 2, padding="same")(x)))
+        )
+        assert kinds.index(type(act).__name__) < kinds.index("DepthToSpace")
+        assert "Concatenate" not in kinds or kinds.index(type(act).__name__) < kinds.index("Concatenate")
 
 
 def test_an_activation_that_another_step_passes_by_stays_behind() -> None:
@@ -77,7 +94,6 @@ def test_transposed_kernels_that_are_left_alone() -> None:
         layers.Conv2DTranspose(3, 5, 2, padding="same"),
         layers.Conv2DTranspose(3, 3, 3, padding="same"),
         layers.Conv2DTranspose(3, 3, 2, padding="valid"),
-        layers.Conv2DTranspose(17, 3, 2, padding="same"),
         layers.Conv2DTranspose(3, 2, 2, activation="tanh"),
     ):
         assert _same(lambda x, layer=layer: layer(x))[1] == ["Conv2DTranspose"]
