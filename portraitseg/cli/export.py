@@ -55,9 +55,6 @@ def run(config: Config) -> int:
             graph, card = _for_mediapipe(config, graph, card)
         calibration = _calibration(config, dataset, card) if config.quant in ("int8", "int16x8") else None
         card = _artifact_card(config, card, calibration)
-        if calibration and config.by_recipe:
-            graph, factors = _balanced(graph, calibration)
-            card = replace(card, calibration={**card.calibration, **({"balanced": factors} if factors else {})})
         file = folder / path.name
 
         def attempt(recipe: "Recipe | None", file: Path) -> "Parity":
@@ -176,14 +173,6 @@ def _for_int8(config: Config, graph: "keras.Model", card: Card) -> tuple["keras.
     if config.target != "plain":
         graph = (int8_graph.to_int8_graph if config.target == "cpu" else edgetpu_graph.to_edgetpu_graph)(graph)
     return (graph, card) if config.io_type == "float" else int8_input.to_byte_input(graph, card)
-
-
-def _balanced(graph: "keras.Model", calibration: "CalibrationSet") -> "tuple[keras.Model, dict[str, float]]":
-    """The int8 file's graph with concatenations whose branches reach equally far, and the factors for the card."""
-    from portraitseg.quantization import balance
-
-    by = balance.factors(graph, calibration)
-    return balance.balanced(graph, by), by
 
 
 def _for_mediapipe(config: Config, graph: "keras.Model", card: Card) -> tuple["keras.Model", Card]:

@@ -149,7 +149,6 @@ def _forms(path: Path, card: Card) -> Iterator[tuple[bytes, Card]]:
     """The float file of a checkpoint, or of another float file, in each form that an int8 file's deploy graph can have, and its card."""
     from portraitseg import checkpoint
     from portraitseg.export import tflite
-    from portraitseg.quantization import balance
     from portraitseg.rewrite import deploy, int8_graph, int8_input
     from portraitseg.training import start
 
@@ -158,7 +157,7 @@ def _forms(path: Path, card: Card) -> Iterator[tuple[bytes, Card]]:
         graph, own = deploy.to_deploy(model, trained, rewrite=rewrite)
         graph = int8_graph.to_int8_graph(graph) if rewrite else graph
         graph, own = (graph, own) if card.io == "float32" else int8_input.to_byte_input(graph, own)
-        yield tflite.convert(balance.balanced(graph, card.calibration.get("balanced", {})), "fp32"), own
+        yield tflite.convert(graph, "fp32"), own
 
 
 def _common(floating: bytes, quantized: bytes) -> int:

@@ -1,6 +1,7 @@
 """Float .tflite to int8: equalisation, rounding of weights, ranges in the file, layers left float, int16 activations."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -17,8 +18,9 @@ from portraitseg.quantization.post_training.equalise import Equalised, equalise
 from portraitseg.quantization.post_training.quantize import ROUNDINGS, Recipe, layer_tensors, to_int8, to_int16x8
 from portraitseg.quantization.post_training.rounding import gptq
 from portraitseg.quantization.post_training.statistics import BINS, collect
-from portraitseg.quantization.post_training.tflite_graph import OUTPUT_AXIS, TFLiteGraph
+from portraitseg.quantization.post_training.tflite_graph import OUTPUT_AXIS, TFLiteGraph, layers_of
 from portraitseg.quantization.post_training.thresholds import METHODS
+from portraitseg.rewrite.subpixel import DepthToSpace
 
 SIZE = 16
 PLAIN = Recipe(method="minmax", equalise=False, rounding="nearest")
@@ -163,6 +165,51 @@ def test_what_is_added_has_the_same_factors() -> None:
     (_, before), *_ = _weights(content)
     (_, after), *_ = _weights(result.content)
     assert not np.allclose(before, after)
+
+
+def _joined(make: Callable[[object, object], object]) -> keras.Model:
+    """Two convolutions with ReLUs, one reaching fifty times as far as the other, joined by `make`, and one that takes it."""
+    image = keras.Input((SIZE, SIZE, 3), batch_size=1)
+    near, far = (layers.Conv2D(8, 1, activation="relu", name=name)(image) for name in ("near", "far"))
+    ends = [layers.Conv2D(2, 1, name="last")(make(near, far)), layers.UpSampling2D(1)(layers.Conv2D(2, 1, name="beside")(far))]
+    model = keras.Model(image, [ends[0]] if ends[0].shape != ends[1].shape else layers.Add()(ends))
+    rng = np.random.default_rng(11)
+    for weight in model.weights:
+        weight.assign(rng.uniform(-1, 1, weight.shape))
+    far.node.layer.set_weights([weight * 50 for weight in far.node.layer.get_weights()])
+    return model
+
+
+def _beside(*maps: object) -> object:
+    return layers.Concatenate()(list(maps))
+
+
+JOINS = {
+    "beside each other": (_beside, 15),
+    "one of them twice": (lambda near, far: _beside(far, near, far), 15),
+    "spread over pixels": (lambda near, far: DepthToSpace()(_beside(near, far)), 40),  # where four channels become one
+    "cropped": (lambda near, far: layers.Cropping2D(1)(_beside(near, far)), 15),
+    "above each other, channel on channel": (lambda near, far: layers.Concatenate(axis=1)([near, far]), 60),
+}
+
+
+@pytest.mark.parametrize(("make", "most"), JOINS.values(), ids=JOINS)
+def test_what_is_joined_is_evened_out_together(make: Callable[[object, object], object], most: float) -> None:
+    """All that is joined has one step, in which the nearer has five of the 255."""
+    content = _file(_joined(make))
+    result = _equalise(content)
+    assert (result.groups, result.bounded) == (1, 0)
+    for x in _pictures():
+        np.testing.assert_allclose(_run(result.content, x), _run(content, x), rtol=1e-4, atol=1e-3)
+    before, after = (_reach(file, "far") / _reach(file, "near") for file in (content, result.content))
+    assert 35 < before < 60
+    assert after < most
+
+
+def _reach(content: bytes, layer: str) -> float:
+    """Largest value of what the layer gives."""
+    flat, found = TFLiteGraph(content), collect(content, _pictures())
+    return max(found[index].high for index in flat.activations() if layers_of(flat.name(index))[0] == layer)
 
 
 def _gated(*, both: bool = False) -> keras.Model:
