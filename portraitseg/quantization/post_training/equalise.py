@@ -1,10 +1,11 @@
 """Cross-layer equalisation of a float .tflite file, by the noise that rounding adds.
 
 Channel i of what convolutions give to others is divided by s_i, and the others' weights for it are multiplied by s_i. The function stays
-the same, since ReLU, ADD and what works channel by channel keep positive factors (Nagel 2019, arXiv:1906.04721, section 4.1), and so does a
-product with a gate. A tensor has one step for all its channels: one that reaches a tenth as far as the farthest keeps 25 of the 255.
-Multiplied up, it takes them from the weights, whose step is that of their row. So s_i = p_i^a / w_i^b, of the channel's largest value p and
-weight w, as in SmoothQuant (Xiao 2022, arXiv:2211.10438), with the a and b that add least noise, of the tensor and of the weights together.
+the same, since ReLU, ADD and what works channel by channel keep positive factors (Nagel 2019, arXiv:1906.04721, section 4.1), and so do a
+concatenation and a product with a gate. A tensor has one step for all its channels: one that reaches a tenth as far as the farthest keeps
+25 of the 255. Multiplied up, it takes them from the weights, whose step is that of their row. So s_i = p_i^a / w_i^b, of the channel's
+largest value p and weight w, as in SmoothQuant (Xiao 2022, arXiv:2211.10438), with the a and b that add least noise, of the tensor and of
+the weights together.
 """
 
 from collections.abc import Iterator, Mapping
@@ -48,10 +49,6 @@ class Group:
         """Number of factors."""
         return 1 + max(int(numbers.max()) for numbers in self.channels.values())
 
-    def by_tensor(self, factors: Float64) -> dict[int, Float64]:
-        """Tensor -> (C,)."""
-        return {index: factors[numbers] for index, numbers in self.channels.items()}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Equalised:
@@ -76,7 +73,8 @@ def equalise(content: bytes, statistics: Mapping[int, Statistics]) -> Equalised:
     free = [group for group, bound in found if not bound]
     factors: dict[int, Float64] = {}
     for group in free:
-        factors |= group.by_tensor(_factors(flat, group, statistics))
+        made = _factors(flat, group, statistics)
+        factors |= {index: made[numbers] for index, numbers in group.channels.items()}
     for operator in flat.convolutions():
         _scale(flat, operator, factors)
     return Equalised(content=flat.content(), groups=len(free), bounded=len(found) - len(free))
@@ -93,20 +91,20 @@ def like(content: bytes, quantized: bytes) -> bytes:
     """
     flat, other = TFLiteGraph(content), TFLiteGraph(quantized)
     rows = {other.name(operator.outputs[0]): operator for operator in other.graph.operators if other.kind(operator) in OUTPUT_AXIS}
-    groups = [group for group, bound in _groups(flat) if not bound]
     known: dict[int, tuple[Float64, Numbers]] = {}
-    for group in groups:  # whose tensors share what is known of their factors
-        shared = np.full(group.size, np.nan)
-        known |= {index: (shared, numbers) for index, numbers in group.channels.items()}
-    for operator in flat.convolutions():  # in the order in which they run, so that those of what they take are known
-        result = int(operator.outputs[0])
-        factors = {index: np.nan_to_num(values[numbers], nan=1.0) for index, (values, numbers) in known.items() if index != result}
-        _scale(flat, operator, factors)
+    for group in [group for group, bound in _groups(flat) if not bound]:
+        factors = np.full(group.size, np.nan)
+        known |= {index: (factors, numbers) for index, numbers in group.channels.items()}
+    for operator in flat.convolutions():  # in the order in which they run, so that the factors of what they take are known
+        source, result = flat.source(operator), int(operator.outputs[0])
+        if source in known:
+            factors, numbers = known[source]
+            _scale(flat, operator, {source: np.nan_to_num(factors[numbers], nan=1.0)})
         if result in known and flat.name(result) in rows:
-            values, numbers = known[result]
+            factors, numbers = known[result]
             fitted = _fit(flat, operator, other, rows[flat.name(result)])
-            values[numbers] = np.where(np.isnan(values[numbers]), fitted, values[numbers])
-            _scale(flat, operator, {result: values[numbers]})
+            factors[numbers] = np.where(np.isnan(factors[numbers]), fitted, factors[numbers])
+            _scale(flat, operator, {result: factors[numbers]})
     return flat.content()
 
 
