@@ -16,24 +16,11 @@ from tf_keras import layers
 from portraitseg.quantization.calibration import CalibrationSet
 from portraitseg.quantization.observe import observe
 from portraitseg.quantization.post_training.thresholds import choose
-from portraitseg.resizing import AlignCorners
+from portraitseg.rewrite.factors import KEEPING, is_linear
 from portraitseg.rewrite.graph import Graph, Step
 from portraitseg.rewrite.int8_graph import is_relu
 from portraitseg.rewrite.subpixel import DepthToSpace
-from portraitseg.rewrite.thin_resize import EdgePad
 
-CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
-"""Keras derives its transposed one from the first."""
-KEEPING = (
-    layers.ZeroPadding2D,
-    layers.Cropping2D,
-    layers.UpSampling2D,
-    layers.MaxPooling2D,
-    layers.AveragePooling2D,
-    AlignCorners,
-    EdgePad,
-)
-"""Layers that keep a positive factor, and each channel in its place."""
 WORTH = 1.2
 """A factor below this changes less than rounding does."""
 
@@ -136,6 +123,4 @@ def _makers(graph: Graph, source: str, taker: Step) -> list[Step]:
 
 
 def _is_convolution(step: Step) -> bool:
-    layer = step.layer
-    linear = getattr(layer, "activation", None) is keras.activations.linear and getattr(layer, "groups", 1) == 1
-    return isinstance(layer, CONVOLUTIONS) and linear
+    return is_linear(step) and getattr(step.layer, "groups", 1) == 1

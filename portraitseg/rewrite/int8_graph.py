@@ -8,7 +8,7 @@ that cost time in float. Each was chosen by measuring (int8, one thread, LiteRT 
 |---|---|---|
 | ReLU, ReLU6 that no operation can take in | 1x1 max-pooling with the ReLU fused, for XNNPACK a clamp: 3 us | 1x1 depthwise: 34 us |
 | PReLU, steep or flat LeakyReLU | see `int8_prelu`: 131 us | two 1x1 depthwise and ADD: 247 us, on its own 2900 us |
-| HARD_SWISH | see `int8_hard_swish`: 10 us | with MUL by a sixth: 56 us, with a 1x1 depthwise: 51 us |
+| HARD_SWISH | see `int8_hard_swish`: 10 us (this row on an AMD CPU) | with MUL by a sixth: 56 us, with a 1x1 depthwise: 51 us |
 | batch normalisation that no convolution takes | 1x1 depthwise, a scale for each channel | MUL and ADD, one scale for all |
 | RESIZE_NEAREST_NEIGHBOR | concatenations and reshapes: copies alone | |
 | CONCATENATION of more than 5 | several | |

@@ -8,23 +8,13 @@ Time of one thread (an AMD CPU with AVX-512; us for 64 channels at 64x64, 96 at 
 132, 56, 152; with x / 6 by the convolution before, and a 1x1 depthwise one to relu6(x + 3), 120, 51, 170.
 """
 
-from tf_keras import activations, layers
+from tf_keras import layers
 
 from portraitseg.layers import HardSwish
+from portraitseg.rewrite.factors import CONVOLUTIONS, KEEPING, is_linear
 from portraitseg.rewrite.graph import Graph, Step
-from portraitseg.rewrite.thin_resize import EdgePad
 
-CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
-"""Keras derives its transposed one from the first."""
-KEEPING = (
-    layers.Add,
-    layers.GlobalAveragePooling2D,
-    layers.MaxPooling2D,
-    layers.ZeroPadding2D,
-    layers.Cropping2D,
-    layers.UpSampling2D,
-    EdgePad,
-)
+OF_ALL = (layers.Add, layers.GlobalAveragePooling2D, *KEEPING)
 """Layers that give six times as much for six times as much of all that they take."""
 
 
@@ -48,12 +38,12 @@ def _absorb(graph: Graph, product: Step) -> bool:
     takers: list[Step] = []
     for name in larger:  # which grows
         maker, users = graph.steps[name], graph.consumers(name)
-        if name == graph.output or not (_is_linear(maker) or isinstance(maker.layer, (*KEEPING, layers.Multiply))):
+        if name == graph.output or not (is_linear(maker) or isinstance(maker.layer, (*OF_ALL, layers.Multiply))):
             return False
-        givers += [maker] if _is_linear(maker) else []
+        givers += [maker] if is_linear(maker) else []
         takers += [user for user in users if isinstance(user.layer, CONVOLUTIONS)]
         others = [user.name for user in users if not isinstance(user.layer, CONVOLUTIONS)]
-        others += maker.inputs if isinstance(maker.layer, KEEPING) else []
+        others += maker.inputs if isinstance(maker.layer, OF_ALL) else []
         larger += [other for other in dict.fromkeys(others) if other not in larger]
     weighed = [graph.steps[name].inputs for name in larger[1:] if isinstance(graph.steps[name].layer, layers.Multiply)]
     if not graph.alone(*givers, *takers) or any(sum(source in larger for source in sources) != 1 for sources in weighed):
@@ -63,8 +53,3 @@ def _absorb(graph: Graph, product: Step) -> bool:
     for taker in takers:
         taker.weights = [taker.weights[0] / 6, *taker.weights[1:]]
     return True
-
-
-def _is_linear(step: Step) -> bool:
-    """Whether the step is a convolution without an activation."""
-    return isinstance(step.layer, CONVOLUTIONS) and step.layer.activation is activations.linear

@@ -53,4 +53,5 @@ def _clamped(flat: TFLiteGraph, addition: Any) -> Limits:
     constants = [flat.values(index) for index in addition.inputs if flat.is_constant(index)]
     if len(constants) != 1 or constants[0].size != 1 or flat.fused(addition) not in CLAMPS:
         return ALL
-    return -float(constants[0]), CLAMPS[flat.fused(addition)] - float(constants[0])
+    constant = float(constants[0].item())
+    return -constant, CLAMPS[flat.fused(addition)] - constant
