@@ -13,9 +13,9 @@ from portraitseg.rewrite.thin_resize import rewrite_thin_resizes
 def simplify(model: keras.Model) -> keras.Model:
     """Rewrite a net whose batch normalisation is folded.
 
-    The softmax of two classes becomes two sigmoids; a transposed 1x1 convolution a plain one; a 1x1 convolution that narrows comes
-    before the resizes in front of it; a dense convolution takes the shortcut around it in. For the resizes that are left see
-    `thin_resize`, for other transposed convolutions `subpixel`.
+    The softmax of two classes becomes two sigmoids; a transposed 1x1 convolution a plain one; a 1x1 convolution that does not widen
+    comes before the resizes in front of it; the mean of a sum becomes the sum of the means; a dense convolution takes the shortcut
+    around it in. For the resizes that are left see `thin_resize`, for other transposed convolutions `subpixel`.
 
     Returns:
         A net that computes the same, to about 1e-6.
@@ -27,6 +27,8 @@ def simplify(model: keras.Model) -> keras.Model:
         _untranspose(graph, step)
     while any(_narrow_first(graph, step) for step in graph.find(layers.Conv2D, _is_pointwise)):
         pass
+    for step in graph.find(layers.GlobalAveragePooling2D, lambda step: step.layer.keepdims):
+        _sum_means(graph, step)
     for step in graph.find(layers.Add):
         _take_shortcut_in(graph, step)
     rewrite_thin_resizes(graph)
@@ -75,12 +77,12 @@ def _untranspose(graph: Graph, step: Step) -> None:
 
 
 def _narrow_first(graph: Graph, conv: Step) -> bool:
-    """Swap a 1x1 convolution to fewer channels with the bilinear resize in front of it: the latter's work shrinks alike."""
+    """Swap a 1x1 convolution with the bilinear resize in front of it, which then has no more channels than it had."""
     resize = graph.steps[conv.inputs[0]]
     if not is_bilinear(resize.layer) or not graph.only_for(resize.name, conv) or not graph.alone(resize, conv):
         return False
     kernel, (source,) = conv.weights[0], resize.inputs
-    if kernel.shape[3] >= kernel.shape[2]:
+    if kernel.shape[3] > kernel.shape[2]:
         return False
     shapes = {name: (*graph.shapes[of][:3], kernel.shape[3]) for name, of in ((conv.name, source), (resize.name, resize.name))}
     graph.replace(resize)
@@ -89,6 +91,27 @@ def _narrow_first(graph: Graph, conv: Step) -> bool:
     graph.replace(conv, narrowed, Step(layer, [conv.name], name=resize.name))
     graph.shapes.update(shapes)
     return True
+
+
+def _sum_means(graph: Graph, mean: Step) -> None:
+    """Sum the means of maps instead of the maps, where nothing else reads their sum; the mean of a map enlarged is that of the map."""
+    add = graph.steps[mean.inputs[0]]
+    if not isinstance(add.layer, layers.Add) or not graph.only_for(add.name, mean):
+        return
+    means = []
+    for number, name in enumerate(add.inputs):
+        maker = graph.steps[name]
+        source = maker.inputs[0] if _is_half_pixel(maker.layer) else name
+        layer, _ = copy_layer(mean.layer, name=f"{mean.name}_of{number}")
+        means.append(Step(layer, [source]))
+    total, _ = copy_layer(add.layer, name=mean.name)
+    graph.replace(add)
+    graph.replace(mean, *means, Step(total, [step.name for step in means]))
+
+
+def _is_half_pixel(layer: layers.Layer) -> bool:
+    """Whether the layer is an enlargement that gives each pixel the same weight in all."""
+    return isinstance(layer, layers.UpSampling2D) and layer.interpolation in ("bilinear", "nearest")
 
 
 def _take_shortcut_in(graph: Graph, add: Step) -> None:

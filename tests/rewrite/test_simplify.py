@@ -108,16 +108,48 @@ def test_a_transposed_pointwise_convolution_becomes_a_plain_one() -> None:
 
 
 @pytest.mark.parametrize("resize", [lambda: layers.UpSampling2D(2, interpolation="bilinear"), lambda: AlignCorners(2)])
-def test_a_narrowing_convolution_comes_before_the_resizes(resize: Callable[[], layers.Layer]) -> None:
-    _, kinds = _same(lambda x: layers.Conv2D(3, 1)(resize()(resize()(x))))
+@pytest.mark.parametrize("channels", [3, 5])
+def test_a_convolution_that_does_not_widen_comes_before_the_resizes(resize: Callable[[], layers.Layer], channels: int) -> None:
+    _, kinds = _same(lambda x: layers.Conv2D(channels, 1)(resize()(resize()(x))))
     name = type(resize()).__name__
     assert kinds == ["Conv2D", name, name]
+
+
+@pytest.mark.parametrize("way", ["bilinear", "nearest"])
+def test_the_mean_of_a_sum_is_the_sum_of_the_means_of_the_smaller_maps(way: str) -> None:
+    def make(x: object) -> object:
+        small = layers.Conv2D(5, 2, 2)(x)
+        total = layers.Add()([x, layers.UpSampling2D(2, interpolation=way)(small), layers.UpSampling2D(2, interpolation=way)(small)])
+        return layers.Activation("tanh")(layers.GlobalAveragePooling2D(keepdims=True)(total))
+
+    simple, kinds = _same(make)
+    assert kinds.count("GlobalAveragePooling2D") == 3
+    assert "UpSampling2D" not in kinds
+    assert simple.get_layer(index=-2).input_shape == [(1, 1, 1, 5)] * 3
+
+
+def test_a_sum_that_others_read_keeps_its_mean() -> None:
+    def make(x: object) -> object:
+        total = layers.Add()([x, layers.Conv2D(5, 1)(x)])
+        return layers.Multiply()([total, layers.GlobalAveragePooling2D(keepdims=True)(total)])
+
+    assert _same(make)[1] == ["Conv2D", "Add", "GlobalAveragePooling2D", "Multiply"]
+
+
+def test_the_mean_of_what_align_corners_enlarges_is_another() -> None:
+    """The outermost pixels weigh less there."""
+
+    def make(x: object) -> object:
+        small = layers.Conv2D(5, 2, 2)(x)
+        return layers.GlobalAveragePooling2D(keepdims=True)(layers.Add()([x, AlignCorners(2)(small)]))
+
+    assert "AlignCorners" in _same(make)[1]
 
 
 def test_what_does_not_commute_with_a_resize_stays_behind_it() -> None:
     up = layers.UpSampling2D(2, interpolation="bilinear")
     assert _same(lambda x: layers.Conv2D(3, 1)(BilinearTranspose(2)(x)))[1] == ["BilinearTranspose", "Conv2D"]  # its rim fades
-    assert _same(lambda x: layers.Conv2D(5, 1)(up(x)))[1] == ["UpSampling2D", "Conv2D"]  # not narrower
+    assert _same(lambda x: layers.Conv2D(6, 1)(up(x)))[1] == ["UpSampling2D", "Conv2D"]  # wider
     assert _same(lambda x: layers.Conv2D(3, 1, activation="relu")(up(x)))[1] == ["UpSampling2D", "Conv2D"]
     assert _same(lambda x: layers.Conv2D(3, 2)(up(x)))[1] == ["UpSampling2D", "Conv2D"]
 
