@@ -69,7 +69,8 @@ class OptimiserSettings:
     bn_momentum: float = 0.95
     """Momentum of the batch-norm statistics; a short run needs a small one, or they lag behind the weights."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    """Arithmetic of the layers; weights and losses stay in float32."""
+    """Arithmetic of the layers; weights and losses stay in float32. On a CPU with AVX512_BF16 mixed_bfloat16 makes steps of large nets
+    (unet, u2net, resunet) up to twice as fast; small nets are slower by it."""
     seed: int = 0
     """Seed of the weights, the order, the augmentation and the dropout."""
 
