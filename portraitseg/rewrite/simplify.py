@@ -25,7 +25,7 @@ def simplify(model: keras.Model) -> keras.Model:
     rewrite_softmax(graph)
     for step in graph.find(layers.Conv2DTranspose, _is_pointwise):
         _untranspose(graph, step)
-    while any(_narrow_first(graph, step) for step in graph.find(layers.Conv2D, _is_pointwise)):
+    while any(_convolve_first(graph, step) for step in graph.find(layers.Conv2D, _is_pointwise)):
         pass
     for step in graph.find(layers.GlobalAveragePooling2D, lambda step: step.layer.keepdims):
         _sum_means(graph, step)
@@ -76,7 +76,7 @@ def _untranspose(graph: Graph, step: Step) -> None:
     graph.replace(step, Step(layer, step.inputs, [np.swapaxes(kernel, 2, 3), *bias], name=step.name))
 
 
-def _narrow_first(graph: Graph, conv: Step) -> bool:
+def _convolve_first(graph: Graph, conv: Step) -> bool:
     """Swap a 1x1 convolution with the bilinear resize in front of it, which then has no more channels than it had."""
     resize = graph.steps[conv.inputs[0]]
     if not is_bilinear(resize.layer) or not graph.only_for(resize.name, conv) or not graph.alone(resize, conv):
@@ -87,8 +87,8 @@ def _narrow_first(graph: Graph, conv: Step) -> bool:
     shapes = {name: (*graph.shapes[of][:3], kernel.shape[3]) for name, of in ((conv.name, source), (resize.name, resize.name))}
     graph.replace(resize)
     layer, _ = copy_layer(resize.layer)
-    narrowed = Step(conv.layer, conv.inputs, conv.weights, name=conv.name)
-    graph.replace(conv, narrowed, Step(layer, [conv.name], name=resize.name))
+    first = Step(conv.layer, conv.inputs, conv.weights, name=conv.name)
+    graph.replace(conv, first, Step(layer, [conv.name], name=resize.name))
     graph.shapes.update(shapes)
     return True
 
