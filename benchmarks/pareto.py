@@ -2,8 +2,9 @@
 
     python benchmarks/pareto.py runs/*/*-int8.tflite --data PORTRAITS
 
-All files take turns on this machine in one run. Architectures without a trained file are drawn by their latency alone, from
-results/int8_speed.csv, as marks on the lower edge; their latencies are scaled by those of the architectures that both runs measured.
+All files take turns on this machine in one run; `--onto pareto.csv` adds to the table of an earlier one. Architectures without a trained
+file are drawn by their latency alone, from results/int8_speed.csv, as marks on the lower edge; their latencies are scaled by those of the
+architectures that both runs measured.
 """
 
 import csv
@@ -38,6 +39,11 @@ class Config:
     """Measured runs of each file."""
     speed: Path | None = RESULTS / "int8_speed.csv"
     """Table of benchmarks/int8_speed.py; none: architectures without a trained file are left out."""
+    onto: Path | None = None
+    """Table of an earlier run, which is kept: of the files, those of nets that it holds only tell how much faster or slower this machine
+    is, the others are added, with latencies scaled by that."""
+    device: str = ""
+    """Processor that the picture names: with --onto, that of the earlier run (default: this machine's)."""
     title: str = "Grey: latency alone, not trained here"
     """Of the picture."""
     out: Path = RESULTS / "pareto.csv"
@@ -48,27 +54,33 @@ def main(config: Config) -> None:
     """Measure, then write pareto.csv and pareto.png."""
     settings = benchmark.Settings(threads=config.threads, runs=config.runs, input_range="0..1")
     benchmark.check(config.models, settings)
+    earlier = _read(config.onto) if config.onto else []
     rows = benchmark.measure(config.models, settings, lambda plan: tqdm(plan, desc="latency", unit="process"))
-    scores = benchmark.accuracy(config.models, open_data(config.data, None, seed=0).val, settings, lambda r: tqdm(r, desc="accuracy"))
-    table = [
+    measured = dict(zip(_names(config.models), zip(config.models, rows, strict=True), strict=True))
+    pace = _pace({row["net"]: row["ms"] for row in earlier}, {name: row.p50_ms for name, (_, row) in measured.items()})
+    for row in earlier:
+        measured.pop(row["net"], None)
+    paths = [path for path, _ in measured.values()]
+    scores = benchmark.accuracy(paths, open_data(config.data, None, seed=0).val, settings, lambda r: tqdm(r, desc="accuracy"))
+    table = earlier + [
         {
             "net": name,
             "own": _own(path),
-            "ms": round(row.p50_ms, 3),
+            "ms": round(row.p50_ms * pace, 3),
             "mIoU": round(score["miou"], 2),
             "KB": round(row.file_mb * 1024),
         }
-        for path, name, row, score in zip(config.models, _names(config.models), rows, scores, strict=True)
+        for (name, (path, row)), score in zip(measured.items(), scores, strict=True)
     ]
     best = 0.0
     for row in sorted(table, key=lambda row: (row["ms"], -row["mIoU"])):
         row["front"] = row["mIoU"] > best  # no other is both faster and better
         best = max(best, row["mIoU"])
     with atomic(config.out) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=["net", "ms", "mIoU", "KB", "front"], extrasaction="ignore")
+        writer = csv.DictWriter(file, fieldnames=["net", "own", "ms", "mIoU", "KB", "front"])
         writer.writeheader()
         writer.writerows(sorted(table, key=lambda row: row["ms"]))
-    _draw(table, _untrained(config, table), config, rows[0].device)
+    _draw(table, _untrained(config, table), config, config.device or rows[0].device)
     print(config.out.read_text())
 
 
@@ -92,9 +104,23 @@ def _untrained(config: Config, table: list[dict[str, Any]]) -> dict[str, float]:
         return {}
     with config.speed.open() as file:
         known = {row["net"]: float(row["int8_ms"]) for row in csv.DictReader(file) if int(row["threads"]) == config.threads}
-    shared = [row["ms"] / known[row["net"]] for row in table if row["net"] in known]
-    scale = statistics.median(shared) if shared else 1.0
-    return {name: ms * scale for name, ms in known.items() if name not in {row["net"] for row in table}}
+    pace = _pace({row["net"]: row["ms"] for row in table}, known)
+    return {name: ms * pace for name, ms in known.items() if name not in {row["net"] for row in table}}
+
+
+def _pace(here: dict[str, float], there: dict[str, float]) -> float:
+    """Median of `here` over `there`, both in milliseconds, over the nets in both; 1 where none is."""
+    shared = [ms / there[name] for name, ms in here.items() if name in there]
+    return statistics.median(shared) if shared else 1.0
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    with path.open() as file:
+        lines = list(csv.DictReader(file))
+    return [
+        {"net": line["net"], "own": line["own"] == "True", "ms": float(line["ms"]), "mIoU": float(line["mIoU"]), "KB": int(line["KB"])}
+        for line in lines
+    ]
 
 
 def _draw(table: list[dict[str, Any]], untrained: dict[str, float], config: Config, device: str) -> None:

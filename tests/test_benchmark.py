@@ -1,6 +1,7 @@
 """The benchmark, on a net whose prob is known: the red of each pixel."""
 
 import csv
+import dataclasses
 import importlib.metadata
 import itertools
 import shutil
@@ -120,6 +121,17 @@ def test_without_data_and_without_matplotlib(
     assert "pip install matplotlib.figure of plot" in shown.err
     assert [row["iou"] for row in read_rows(tmp_path)] == [""]
     assert not (tmp_path / "benchmark.png").exists()
+
+
+@pytest.mark.parametrize(("quant", "dot_products", "said"), [("int8", False, True), ("int8", True, False), ("fp32", False, False)])
+def test_int8_without_instructions_for_it(
+    quant: str, dot_products: bool, said: bool, models: list[Path], tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.setattr(command, "has_dot_products", lambda: dot_products)
+    path = Path(shutil.copy(models[0], tmp_path))
+    dataclasses.replace(Card.load(card_path(models[0])), quant=quant).save(card_path(path))
+    assert main("benchmark", [str(path), "--runs", "1", "--warmups", "0", "--out", str(tmp_path)]) == 0
+    assert ("no integer dot products" in capsys.readouterr().out) is said
 
 
 def test_plot_without_accuracy(tmp_path: Path) -> None:

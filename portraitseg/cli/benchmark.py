@@ -21,9 +21,11 @@ from portraitseg import benchmark
 from portraitseg.benchmark import Row, Settings
 from portraitseg.cli import benchmark_publish
 from portraitseg.data.sources import find_source
+from portraitseg.device import has_dot_products
 from portraitseg.files import atomic, refuse_existing
 from portraitseg.optional import require
 from portraitseg.publish.labels import label
+from portraitseg.runtime import cards
 
 HEADS = {
     "model": "model",
@@ -42,6 +44,10 @@ HEADS = {
     "miou": "mIoU",
     "device": "device",
 }
+
+NO_DOT_PRODUCTS = """
+int8: this processor has no integer dot products (VNNI; on ARM asimddp or i8mm), so it gains little by int8 or loses.
+Phones of the last years and newer laptops have them: measure there what you ship there."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,6 +87,8 @@ def run(config: Config) -> int:
         for row, score in zip(rows, scores, strict=True)
     ]
     print(format_table(rows))
+    if has_dot_products() is False and any((card := cards.find(path)) and card.quant == "int8" for path in config.models):
+        print(NO_DOT_PRODUCTS)
     write_csv(rows, table)
     print(f"\ntable  {table}")
     try:
