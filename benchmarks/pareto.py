@@ -21,6 +21,7 @@ from portraitseg.card import Card, card_path
 from portraitseg.data.sources import open_data
 from portraitseg.files import atomic
 from portraitseg.optional import require
+from portraitseg.publish.labels import label
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -129,11 +130,9 @@ def _draw(table: list[dict[str, Any]], untrained: dict[str, float], config: Conf
     figure, axes = plt.subplots(figsize=(10, 6), layout="constrained")
     front = sorted((row for row in table if row["front"]), key=lambda row: row["ms"])
     axes.step([row["ms"] for row in front], [row["mIoU"] for row in front], where="post", color="tab:blue", alpha=0.4, label="Pareto front")
-    for own, label, marker in ((True, "portraitseg, int8", "o"), (False, "other projects' files", "s")):
+    for own, whose, marker in ((True, "portraitseg, int8", "o"), (False, "other projects' files", "s")):
         if part := [row for row in table if row["own"] is own]:
-            axes.scatter([row["ms"] for row in part], [row["mIoU"] for row in part], marker=marker, label=label, zorder=3)
-    for row in table:
-        axes.annotate(row["net"], (row["ms"], row["mIoU"]), xytext=(4, 5), textcoords="offset points", fontsize=8)
+            axes.scatter([row["ms"] for row in part], [row["mIoU"] for row in part], marker=marker, label=whose, zorder=3)
     bottom = min(row["mIoU"] for row in table) - 1.5
     for name, ms in untrained.items():
         axes.plot([ms], [bottom], marker="|", color="tab:gray", markersize=12)
@@ -142,6 +141,7 @@ def _draw(table: list[dict[str, Any]], untrained: dict[str, float], config: Conf
     axes.set_title(config.title, fontsize=9)
     axes.grid(alpha=0.3, which="both")
     axes.legend(loc="center right")
+    label(figure, axes, [(row["ms"], row["mIoU"]) for row in table], [row["net"] for row in table])
     with atomic(config.out.with_suffix(".png")) as temporary:
         figure.savefig(temporary, dpi=120)
 
