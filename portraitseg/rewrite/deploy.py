@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import tf_keras as keras
 from portraitseg.archs import logits_model
 from portraitseg.card import Card
 from portraitseg.layers import Dropout
-from portraitseg.rewrite.graph import copy_layer, nodes
+from portraitseg.rewrite.graph import Graph, Step, copy_layer, nodes
 from portraitseg.rewrite.simplify import simplify
 
 PROB = "prob"
@@ -21,8 +20,6 @@ DROPPED = (Dropout, keras.layers.Dropout, keras.layers.SpatialDropout2D, keras.l
 CONVS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Conv2DTranspose, keras.layers.SeparableConv2D)
 
 Array = npt.NDArray[np.float64]
-Copy = tuple[keras.layers.Layer, list[Any]]
-"""An unbuilt layer and the weights that it gets once it is built."""
 
 
 def to_deploy(model: keras.Model, card: Card, *, rewrite: bool = True) -> tuple[keras.Model, Card]:
@@ -41,11 +38,19 @@ def to_deploy(model: keras.Model, card: Card, *, rewrite: bool = True) -> tuple[
     Raises:
         InputError: as `logits_model`, or the input has no fixed size.
     """
-    folded = _fold(logits_model(model))
+    return deploy_graph(model, card, rewrite=rewrite).build(), dataclasses.replace(card, output="prob")
+
+
+def deploy_graph(model: keras.Model, card: Card, *, rewrite: bool = True) -> Graph:
+    """The same before it is built, for who needs no more than its weights."""
+    trunk = logits_model(model)
+    graph = Graph(trunk)
+    _fold(graph, trunk)
     activation = "sigmoid" if card.classes == 1 else "softmax"
-    prob = keras.layers.Activation(activation, dtype="float32", name=PROB)(folded.output)  # 1,H,W,classes
-    deployed = keras.Model(folded.input, prob, name=model.name)
-    return simplify(deployed) if rewrite else deployed, dataclasses.replace(card, output="prob")
+    graph.append(Step(keras.layers.Activation(activation, dtype="float32", name=PROB), [graph.output]))  # 1,H,W,classes
+    if rewrite:
+        simplify(graph)
+    return graph
 
 
 def fold_plan(model: keras.Model) -> dict[str, str]:
@@ -108,17 +113,16 @@ def fold_in_place(model: keras.Model) -> None:
         bn.set_weights([zero + np.sqrt(1 + bn.epsilon), bias, zero, zero + 1])
 
 
-def _fold(model: keras.Model) -> keras.Model:
-    """The graph anew without dropout, each batch normalisation of the plan merged into its convolution."""
-    plan = fold_plan(model)
-    merged = set(plan.values())
-
-    def copy(layer: keras.layers.Layer) -> Copy | None:
-        if layer.name in merged or isinstance(layer, DROPPED):
-            return None
-        return _merge(layer, model.get_layer(plan[layer.name])) if layer.name in plan else copy_layer(layer)
-
-    return _rebuild(model, copy)
+def _fold(graph: Graph, model: keras.Model) -> None:
+    """Drop what only training needs and merge each batch normalisation of the plan into its convolution."""
+    for step in graph.find(DROPPED):
+        graph.replace(step)
+    for conv, bn in fold_plan(model).items():
+        step = graph.steps[conv]
+        kernels, bias = _merged(model.get_layer(conv), model.get_layer(bn))
+        step.layer, _ = copy_layer(step.layer, use_bias=True)
+        step.weights = [*kernels, bias]
+        graph.replace(graph.steps[bn])
 
 
 def _takes_bn(layer: keras.layers.Layer) -> bool:
@@ -128,13 +132,6 @@ def _takes_bn(layer: keras.layers.Layer) -> bool:
 
 def _is_channel_bn(layer: keras.layers.Layer) -> bool:
     return isinstance(layer, keras.layers.BatchNormalization) and list(layer.axis) == [3]
-
-
-def _merge(conv: keras.layers.Layer, bn: keras.layers.Layer) -> Copy:
-    """A copy of `conv`, with a bias, that computes bn(conv(x))."""
-    layer, _ = copy_layer(conv, use_bias=True)
-    kernels, bias = _merged(conv, bn)
-    return layer, [*kernels, bias]
 
 
 def _merged(conv: keras.layers.Layer, bn: keras.layers.Layer) -> tuple[list[Any], Array]:
@@ -162,26 +159,3 @@ def _scale_kernel(conv: keras.layers.Layer, kernel: npt.NDArray[np.float32], sca
     if isinstance(conv, keras.layers.Conv2DTranspose):
         return kernel * scale[:, None]  # h,w,out,in
     return kernel * scale  # h,w,in,out; of a separable convolution the pointwise kernel
-
-
-def _rebuild(model: keras.Model, copy: Callable[[keras.layers.Layer], Copy | None]) -> keras.Model:
-    """Run the graph again, layer by layer, through the copies that `copy` gives; None passes the layer's input on."""
-    copies = {layer.name: copy(layer) for layer in model.layers}
-    tensors: dict[int, Any] = {}
-    for node in nodes(model):
-        outputs = _call(copies[node.layer.name], node, tensors)
-        for old, new in zip(tf.nest.flatten(node.outputs), tf.nest.flatten(outputs), strict=True):
-            tensors[id(old)] = new
-    for made, weights in filter(None, copies.values()):
-        if weights:
-            made.set_weights(weights)
-    inputs, outputs = ([tensors[id(tensor)] for tensor in ends] for ends in (model.inputs, model.outputs))
-    return keras.Model(inputs[0] if len(inputs) == 1 else inputs, outputs[0] if len(outputs) == 1 else outputs, name=model.name)
-
-
-def _call(copy: Copy | None, node: Any, tensors: dict[int, Any]) -> Any:
-    """What the node's layer gives in the new graph."""
-    args, kwargs = tf.nest.map_structure(lambda value: tensors.get(id(value), value), (node.call_args, node.call_kwargs))
-    if copy is None:
-        return args[0]
-    return copy[0].output if node.is_input else copy[0](*args, **kwargs)

@@ -120,6 +120,11 @@ class Graph:
         """The steps whose layer is of a kind, as they are when the search starts."""
         yield from [step for step in self.steps.values() if isinstance(step.layer, kind) and test(step)]
 
+    def append(self, new: Step) -> None:
+        """Put `new`, which keeps the shape, at the end."""
+        self.shapes[new.name] = self.shapes[self.output]
+        self.insert(self.output, new)
+
     def insert(self, name: str, new: Step) -> None:
         """Put `new`, which takes what `name` gives, between that step and all that took it so far."""
         for step in self.consumers(name):

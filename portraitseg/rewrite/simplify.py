@@ -10,17 +10,13 @@ from portraitseg.rewrite.subpixel import spread
 from portraitseg.rewrite.thin_resize import rewrite_thin_resizes
 
 
-def simplify(model: keras.Model) -> keras.Model:
-    """Rewrite a net whose batch normalisation is folded.
+def simplify(graph: Graph) -> None:
+    """Rewrite a net whose batch normalisation is folded, so that it computes the same, to about 1e-6.
 
     The softmax of two classes becomes two sigmoids; a transposed 1x1 convolution a plain one; a 1x1 convolution that does not widen
     comes before the resizes in front of it; the mean of a sum becomes the sum of the means; a dense convolution takes the shortcut
     around it in. For the resizes that are left see `thin_resize`, for other transposed convolutions `subpixel`.
-
-    Returns:
-        A net that computes the same, to about 1e-6.
     """
-    graph = Graph(model)
     drop_identities(graph)
     rewrite_softmax(graph)
     for step in graph.find(layers.Conv2DTranspose, _is_pointwise):
@@ -33,7 +29,6 @@ def simplify(model: keras.Model) -> keras.Model:
         _take_shortcut_in(graph, step)
     rewrite_thin_resizes(graph)
     spread(graph)
-    return graph.build()
 
 
 def drop_identities(graph: Graph) -> None:

@@ -14,9 +14,11 @@ import tf_keras as keras
 from portraitseg import archs
 from portraitseg.card import Card
 from portraitseg.errors import InputError
-from portraitseg.rewrite.deploy import fold_plan, to_deploy
+from portraitseg.rewrite.deploy import deploy_graph, fold_plan
+from portraitseg.rewrite.graph import Graph
 
 Array = npt.NDArray[np.float32]
+Values = npt.NDArray[np.floating]
 Weights = dict[str, Array]
 """By layer/kind, such as enc_Conv1/kernel."""
 
@@ -43,21 +45,25 @@ def undeployed(card: Card, read: Callable[[keras.Model], Weights]) -> keras.Mode
     whole = archs.build(card)
     model = archs.logits_model(whole)
     shifted = {f"{name}/bias" for name in fold_plan(model)}  # the normalisation's beta does what such a bias would
-    slots = {key: weight.shape for key, weight in _weights(model).items() if key.rpartition("/")[2] in CARRIED and key not in shifted}
-    graph = _deployed(model, card, {key: np.zeros(shape) for key, shape in slots.items()})
-    constants, found = _weights(graph), read(graph)
-    owners = _weights(_deployed(model, card, {key: np.full(shape, float(number)) for number, (key, shape) in enumerate(slots.items(), 1)}))
-    places = _weights(_deployed(model, card, {key: 1 + np.arange(float(np.prod(shape))).reshape(shape) for key, shape in slots.items()}))
+    shapes = {f"{layer.name}/{_kind(weight)}": weight.shape for layer in model.layers for weight in layer.weights}
+    slots = {key: shape for key, shape in shapes.items() if key.rpartition("/")[2] in CARRIED and key not in shifted}
+    plain = _deployed(model, card, {})
+    built = plain.build()
+    kinds = {layer.name: [_kind(weight) for weight in layer.weights] for layer in built.layers}
+    constants, found = _held(plain, kinds), read(built)
+    owners = {key: np.full(shape, float(number)) for number, (key, shape) in enumerate(slots.items(), 1)}
+    places = {key: 1 + np.arange(float(np.prod(shape))).reshape(shape) for key, shape in slots.items()}
+    traces = [_held(_deployed(model, card, weights), kinds) for weights in (owners, places)]
     sums, counts = ({key: np.zeros(shape) for key, shape in slots.items()} for _ in range(2))
     for key, values in found.items():
-        owner, place = (np.rint(traced[key] - constants[key]).astype(np.int64) for traced in (owners, places))
+        owner, place = (np.rint(traced[key] - constants[key]).astype(np.int64) for traced in traces)
         for number in np.unique(owner[owner > 0]):
             slot, mine = list(slots)[min(number, len(slots)) - 1], owner == number
             index = np.minimum(place[mine], sums[slot].size) - 1  # what is out of bounds is of several weights; found out below
             np.add.at(sums[slot].reshape(-1), index, (values - constants[key])[mine])
             np.add.at(counts[slot].reshape(-1), index, 1)
     weights = {slot: sums[slot] / np.maximum(counts[slot], 1) for slot in slots}
-    made = _weights(_deployed(model, card, weights))
+    made = _held(_deployed(model, card, weights), kinds)
     problems = [slot for slot in slots if not counts[slot].all()]
     problems += [key for key, values in found.items() if np.abs(made[key] - values).max() > NEAR * np.abs(values).max()]
     if problems:
@@ -65,22 +71,24 @@ def undeployed(card: Card, read: Callable[[keras.Model], Weights]) -> keras.Mode
     return whole
 
 
-def _deployed(model: keras.Model, card: Card, weights: Mapping[str, npt.NDArray[np.float64]]) -> keras.Model:
-    """The deploy graph, if the net has these weights, and batch normalisations that add and nothing more."""
+def _deployed(model: keras.Model, card: Card, weights: Mapping[str, Values]) -> Graph:
+    """The deploy graph, if the net has these weights, else 0, and batch normalisations that add and nothing more."""
     for layer in model.layers:
         for weight in layer.weights:
             weight.assign(weights.get(f"{layer.name}/{_kind(weight)}", _neutral(layer, weight)))
-    return to_deploy(model, card)[0]
+    return deploy_graph(model, card)
+
+
+def _held(graph: Graph, kinds: Mapping[str, list[str]]) -> dict[str, Values]:
+    """The weights of the layers in `kinds`."""
+    steps = [step for step in graph.steps.values() if step.layer.name in kinds]
+    return {f"{step.layer.name}/{kind}": value for step in steps for kind, value in zip(kinds[step.layer.name], step.weights, strict=True)}
 
 
 def _neutral(layer: keras.layers.Layer, weight: tf.Variable) -> Array:
     """Of a weight that is not carried: batch normalisation's scale, mean and variance, or a bias in front of it."""
     value = {"gamma": np.sqrt(1 + getattr(layer, "epsilon", 0)), "moving_variance": 1}.get(_kind(weight), 0)
     return np.full(weight.shape, value, np.float32)
-
-
-def _weights(model: keras.Model) -> Weights:
-    return {f"{layer.name}/{_kind(weight)}": weight.numpy() for layer in model.layers for weight in layer.weights}
 
 
 def _kind(weight: tf.Variable) -> str:

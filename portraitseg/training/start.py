@@ -105,9 +105,12 @@ def trained(path: Path, size: tuple[int, int] | None = None) -> tuple[keras.Mode
         InputError: the file is missing, broken or quantized, or was not written here.
     """
     card = _read_card(path)
+    folded = undeployed(card, partial(match.read, path, prefix="")) if match.is_folded(str(path)) else None
+    if folded and size in (None, card.size):
+        return folded, card
     model = archs.build(replace(card, size=size or card.size))
-    if match.is_folded(str(path)):
-        model.set_weights(undeployed(card, partial(match.read, path, prefix="")).get_weights())
+    if folded:
+        model.set_weights(folded.get_weights())
     else:
         checkpoint.load_weights(model, card, path)
     return model, card

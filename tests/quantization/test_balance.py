@@ -10,6 +10,7 @@ from portraitseg.data.synthetic import Synthetic
 from portraitseg.quantization import balance
 from portraitseg.quantization.calibration import CalibrationSet
 from portraitseg.rewrite.deploy import to_deploy
+from portraitseg.rewrite.graph import Graph
 from portraitseg.rewrite.int8_graph import to_int8_graph
 from portraitseg.rewrite.simplify import simplify
 
@@ -60,7 +61,9 @@ def test_the_nearer_branch_gets_the_root_of_what_it_lacks() -> None:
 
 
 def test_the_phases_of_a_transposed_convolution_are_one_branch() -> None:
-    model = simplify(net(kernel=3))
+    graph = Graph(net(kernel=3))
+    simplify(graph)
+    model = graph.build()
     by = balance.factors(model, pictures())
     assert sorted(by) == [f"low_conv_phase{phase}" for phase in ("00", "01", "10", "11")]
     assert len(set(by.values())) == 1
