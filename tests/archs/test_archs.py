@@ -123,8 +123,17 @@ def test_macs_are_the_published_ones(arch, wm, options, millions):
     assert round(macs(built(arch, tuple(options.items()), wm=wm, classes=1)) / 1e6) == millions
 
 
-@pytest.mark.parametrize("arch", every_arch())
-@pytest.mark.parametrize(("size", "classes"), [(32, 1), (96, 2), pytest.param(160, 1, marks=pytest.mark.slow)])
+def sizes() -> list:
+    """Every arch at three sizes; above 32, which other tests build too, all but two archs take `-m slow`."""
+    larger = [
+        pytest.param(name, size, classes, marks=slow_if(name not in ("munet_mnv3_transition", "slim_net") or size > 96))
+        for name in archs.ARCHS
+        for size, classes in ((96, 2), (160, 1))
+    ]
+    return [pytest.param(name, 32, 1, marks=slow_if(name in TWINS)) for name in archs.ARCHS] + larger
+
+
+@pytest.mark.parametrize(("arch", "size", "classes"), sizes())
 def test_outputs_have_the_pictures_size(arch, size, classes):
     model = narrow(arch, size=size, classes=classes)
     assert {output.shape[1:] for output in model.outputs} == {(size, size, classes)}

@@ -34,7 +34,10 @@ def net(*, seed: int, wm: float = 0.5) -> keras.Model:
     return model
 
 
-def content_of(model: keras.Model) -> bytes:
+@functools.cache
+def content(wm: float = 0.5) -> bytes:
+    """A file of the net with seed 0."""
+    model = net(seed=0, wm=wm)
     module = tf.Module()
     module.held = model.variables
     spec = tf.TensorSpec((1, SIZE, SIZE, 3), tf.float32)
@@ -81,13 +84,12 @@ def head_as(content: bytes, kind: str) -> bytes:
 
 @pytest.mark.parametrize("head", ["own", "add", "custom"])
 def test_every_layer_is_filled(tmp_path, head):
-    content = content_of(net(seed=0))
     path = tmp_path / "net.tflite"
-    path.write_bytes(content if head == "own" else head_as(content, head))
+    path.write_bytes(content() if head == "own" else head_as(content(), head))
     model = net(seed=1)
     filled = pretrained.load_whole(model, path, trained=UNIT, fed=UNIT)
     assert filled == sum(bool(layer.weights) for layer in model.layers)
-    expected = computed(content)
+    expected = computed(content())
     assert expected.std() > 0.1
     np.testing.assert_allclose(model(X), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
@@ -136,12 +138,11 @@ def test_slopes_in_onnx(tmp_path):
 
 def test_pictures_in_another_range(tmp_path):
     """All but the rim, where the padding's zeros stand for another colour, which the gates spread over the picture: about the same."""
-    content = content_of(net(seed=0))
     path = tmp_path / "net.tflite"
-    path.write_bytes(content)
+    path.write_bytes(content())
     model = net(seed=1)
     pretrained.load_whole(model, path, trained=UNIT, fed=SYMMETRIC)
-    expected = computed(content)
+    expected = computed(content())
     right, wrong = (float(np.abs(model(x) - expected).mean()) for x in (2 * X - 1, X))
     assert right < 0.2 * wrong
 
@@ -165,7 +166,7 @@ def test_another_projects_onnx(tmp_path):
 @pytest.mark.parametrize("wm", [0.5, 1.0])
 def test_a_file_of_another_width_is_refused_and_nothing_changes(tmp_path, wm):
     path = tmp_path / "net.tflite"
-    path.write_bytes(content_of(net(seed=0, wm=1.5 - wm)))
+    path.write_bytes(content(1.5 - wm))
     model = net(seed=1, wm=wm)
     before = model.get_weights()
     with pytest.raises(

@@ -333,6 +333,7 @@ SLOW = [  # made of the same layers as the others, or large
     "portrait_net up=grouped classes=2",
     "munet_mnv2",
     "munet_mnv3",
+    "munet_mnv3_transition",
     "munet_mnv2_transition",
     "munet",
     "mobilenet_v2_unet",

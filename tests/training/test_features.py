@@ -1,6 +1,7 @@
 """A net's encoder taught by another's: the loss against numpy's least squares, the range of what the teacher sees, a net that learns."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -63,8 +64,9 @@ def teacher(tmp_path_factory):
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.8
+    see = tf.function(functools.partial(model, training=True))
     for _ in range(40):
-        model(RANDOM.uniform(-1, 1, (4, 64, 64, 3)), training=True)
+        see(tf.constant(RANDOM.uniform(-1, 1, (4, 64, 64, 3)), tf.float32))
     path = tmp_path_factory.mktemp("teacher") / "best.h5"
     checkpoint.save(model, card, path)
     return path

@@ -26,7 +26,14 @@ def trained(arch: str, seed: int = 0, **settings) -> keras.Model:
     return drawn(archs.new_card(arch, size=64, **settings), seed)
 
 
-@pytest.mark.parametrize("arch", ["munet_mnv3_transition", "munet_mnv2", "portrait_net", "u2netp", "selfie_net"])
+@pytest.mark.parametrize(
+    "arch",
+    [
+        "munet_mnv2",
+        "selfie_net",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("munet_mnv3_transition", "portrait_net", "u2netp")),
+    ],
+)
 def test_folding_in_place_changes_no_output_and_takes_the_statistics_out(arch):
     model = trained(arch)
     before = [np.asarray(output) for output in tf.nest.flatten(model(X))]

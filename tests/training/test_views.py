@@ -1,6 +1,7 @@
 """Nets that teach what they see in each sample: their prob by another runtime, the loss by numpy, what a run keeps of it."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import cv2
@@ -28,6 +29,11 @@ PICTURES = np.stack([cv2.resize(part, (160, 160), interpolation=cv2.INTER_AREA) 
 def student(size=160):
     """A card whose input is BGR with means, unlike either teacher's."""
     return dataclasses.replace(archs.new_card("portrait_nano_s", size=size), input=CAFFE)
+
+
+@functools.cache
+def selfie_at_64():
+    return ViewTeachers([SELFIE], student(64))
 
 
 def fed(card, pictures):
@@ -68,7 +74,7 @@ def test_the_objective_adds_the_divergence_from_them(tmp_path):
     keras.utils.set_random_seed(1)
     card = student(64)
     model = archs.build(card)
-    before, at_size = student(), ViewTeachers([SELFIE], card)
+    before, at_size = student(), selfie_at_64()
     assert before.size == (160, 160)
     mask = tf.constant(np.random.default_rng(0).integers(0, 2, (2, 64, 64, 1)), tf.float32)
     batch = {"x": tf.constant(fed(card, PICTURES[:, ::2, ::2][:, :64, :64])), "mask": mask}
@@ -92,7 +98,7 @@ def _logit(prob):
 def test_they_are_not_trained():
     keras.utils.set_random_seed(1)
     card = student(64)
-    model, teachers = archs.build(card), ViewTeachers([SELFIE], card)
+    model, teachers = archs.build(card), selfie_at_64()
     objective = make_objective(LossSettings(loss="bce=1"), TeacherSettings(view_teacher=(SELFIE,)), view_teachers=teachers)
     batch = {"x": tf.constant(fed(card, PICTURES[:, :64, :64])), "mask": tf.ones((2, 64, 64, 1))}
     held = [weight for net, _ in teachers.teachers for weight in net.weights]

@@ -16,7 +16,11 @@ def trained(arch: str, seed: int = 0, **settings) -> keras.Model:
     return drawn(archs.new_card(arch, size=64, **settings), seed)
 
 
-@pytest.mark.parametrize("arch", ["selfie_net", "munet_mnv3", "munet_mnv2", "munet_mnv2_transition", "slim_net", "prisma_net"])
+TWINS = ("munet_mnv3", "munet_mnv2_transition", "prisma_net")
+"""Made of the layers of another arch here."""
+
+
+@pytest.mark.parametrize("arch", ["selfie_net", "munet_mnv2", "slim_net", *(pytest.param(name, marks=pytest.mark.slow) for name in TWINS)])
 def test_it_gives_what_the_narrower_gave(arch):
     narrow, wide = trained(arch, wm=0.5), trained(arch, seed=1, wm=1.0)
     before = np.abs(wide(X) - narrow(X)).max()
