@@ -136,6 +136,26 @@ def test_slopes_in_onnx(tmp_path):
     np.testing.assert_array_equal(found["conv/kernel"][0, 0], kernel[:, :, 0, 0].T)
 
 
+@pytest.mark.parametrize("mean_first", [False, True])
+def test_a_branch_behind_a_mean_and_one_beside_it(tmp_path, mean_first):
+    """Of one shape, from one map, in either order."""
+    onnx = pytest.importorskip("onnx")
+    random, make = np.random.default_rng(0), onnx.helper.make_node
+    kernels = {name: random.normal(size=(4, 3, 1, 1)).astype(np.float32) for name in ("seen", "mean")}
+    branches = [make("Conv", ["x", "seen"], ["a"]), make("GlobalAveragePool", ["x"], ["m"]), make("Conv", ["m", "mean"], ["b"])]
+    branches = branches[1:] + branches[:1] if mean_first else branches
+    ends = [onnx.helper.make_tensor_value_info(name, 1, [1, channels, 8, 8]) for name, channels in (("x", 3), ("y", 4))]
+    constants = [onnx.numpy_helper.from_array(values, name) for name, values in kernels.items()]
+    graph = onnx.helper.make_graph([*branches, make("Mul", ["a", "b"], ["y"])], "net", ends[:1], ends[1:], constants)
+    (tmp_path / "net.onnx").write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    image = keras.Input((8, 8, 3))
+    mean = keras.layers.GlobalAveragePooling2D(keepdims=True)(image)
+    both = [keras.layers.Conv2D(4, 1, name=name)(x) for name, x in (("seen", image), ("mean", mean))]
+    found = match.read(tmp_path / "net.onnx", keras.Model(image, keras.layers.Multiply()(both)), prefix="")
+    for name, kernel in kernels.items():
+        np.testing.assert_array_equal(found[f"{name}/kernel"][0, 0], kernel[:, :, 0, 0].T)
+
+
 def test_pictures_in_another_range(tmp_path):
     """All but the rim, where the padding's zeros stand for another colour, which the gates spread over the picture: about the same."""
     path = tmp_path / "net.tflite"

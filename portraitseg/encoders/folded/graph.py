@@ -48,6 +48,8 @@ class Operator:
     """Reads a convolution's weights; None: it is no convolution. Convolutions that nobody asks for may be of any form."""
     by_channel: bool = False
     """Whether it scales or shifts each channel by itself, as batch normalisation does that is not folded."""
+    averages: bool = False
+    """Whether it takes means of pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,8 @@ class Conv:
     """Numbers of the convolutions that its input comes from, those with no other in between."""
     changed: str
     """Name of an operator `by_channel` in between; empty: there is none."""
+    averaged: bool
+    """Whether an operator that `averages` is in between."""
 
 
 def kind_of(shape: tuple[int, ...], form: Form) -> str:
@@ -71,15 +75,16 @@ def kind_of(shape: tuple[int, ...], form: Form) -> str:
 
 def trace(operators: Iterable[Operator]) -> Iterator[Conv]:
     """The convolutions; `operators` come in the order in which they run, and are read no further than asked for."""
-    reach: dict[Hashable, tuple[frozenset[int], str]] = {}
+    reach: dict[Hashable, tuple[frozenset[int], str, bool]] = {}
     number = 0
     for operator in operators:
         before = [reach[name] for name in operator.inputs if name in reach]
-        after: frozenset[int] = frozenset().union(*(numbers for numbers, _ in before))
-        changed = next((name for _, name in before if name), operator.name if operator.by_channel and after else "")
+        after: frozenset[int] = frozenset().union(*(numbers for numbers, *_ in before))
+        averaged = operator.averages or any(seen for *_, seen in before)
+        changed = next((name for _, name, _ in before if name), operator.name if operator.by_channel and after else "")
         if operator.kernel:
             kernel = operator.kernel()
-            yield Conv(number=number, name=operator.name, kernel=kernel, after=after, changed=changed)
+            yield Conv(number=number, name=operator.name, kernel=kernel, after=after, changed=changed, averaged=averaged)
             if kernel.form != "slopes":
-                after, changed, number = frozenset([number]), "", number + 1
-        reach.update((name, (after, changed)) for name in operator.outputs)
+                after, changed, averaged, number = frozenset([number]), "", False, number + 1
+        reach.update((name, (after, changed, averaged)) for name in operator.outputs)

@@ -1,7 +1,8 @@
 """A file's convolutions onto the layers of an encoder or a whole net, by their place in the graph.
 
 A file has no layer names that could be relied on. Each convolution is therefore found by its kind, its shape and the convolutions that
-it follows; strides, paddings and activations are our own. What comes behind is not looked at.
+it follows, and where two have all that in common by whether it takes a mean; strides, paddings and activations are our own. What comes
+behind is not looked at.
 """
 
 import sys
@@ -26,6 +27,7 @@ CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 """Keras derives its transposed one from the first."""
 
 FILLED = (*CONVOLUTIONS, keras.layers.PReLU)
+AVERAGES = (keras.layers.GlobalAveragePooling2D, keras.layers.AveragePooling2D)
 
 AHEAD = 8
 """Convolutions of a file that are read before one of them must fit."""
@@ -76,20 +78,24 @@ def _pairs(path: Path, model: keras.Model, prefix: str, optional: str) -> Iterat
     if not any(isinstance(layer, keras.layers.PReLU) for layer in model.layers):
         convs = (conv for conv in convs if conv.kernel.form != "slopes")
     after: dict[str, frozenset[int]] = {}  # layer -> the file's convolutions that it comes after
+    averaged: set[str] = set()  # layers with a mean between them and those
     for layer in model.layers:
         after[layer.name] = frozenset().union(*(after[source] for source in _sources(layer)))
+        if isinstance(layer, AVERAGES) or averaged.intersection(_sources(layer)):
+            averaged.add(layer.name)
         if not (layer.name.startswith(prefix) and isinstance(layer, FILLED)):
             continue
-        conv = _next(layer, convs, waiting, after[layer.name])
+        conv = _next(layer, convs, waiting, after[layer.name], layer.name in averaged)
         if layer.name != optional or not conv or _fits(layer, conv):
             yield layer, _checked(path, layer, conv, after, "encoder" if prefix else "net")
             if isinstance(layer, CONVOLUTIONS):
                 after[layer.name] = frozenset([conv.number]) if conv else frozenset()
+                averaged.discard(layer.name)
         elif conv:
             waiting.insert(0, conv)
 
 
-def _next(layer: keras.layers.Layer, convs: Iterator[Conv], waiting: list[Conv], after: frozenset[int]) -> Conv | None:
+def _next(layer: keras.layers.Layer, convs: Iterator[Conv], waiting: list[Conv], after: frozenset[int], averaged: bool) -> Conv | None:
     """The file's first convolution that fits and has the layer's place in the graph, or else the first that is left, for the message.
 
     Branches side by side may come in another order than ours.
@@ -99,12 +105,18 @@ def _next(layer: keras.layers.Layer, convs: Iterator[Conv], waiting: list[Conv],
         convs: the file's, as far as they were not read.
         waiting: those that were read and not taken yet; changed.
         after: the file's convolutions that the layer comes after.
+        averaged: whether it takes a mean; a file that computes it in a way of its own may hold none that does.
     """
+    best = None
     for conv in chain(tuple(waiting), _read_on(convs, waiting)):
-        if _fits(layer, conv) and conv.after == after:
-            waiting.remove(conv)
-            return conv
-    return waiting.pop(0) if waiting else None
+        if _fits(layer, conv) and conv.after == after and (best is None or conv.averaged == averaged):
+            best = conv
+            if conv.averaged == averaged:
+                break
+    best = best or next(iter(waiting), None)
+    if best:
+        waiting.remove(best)
+    return best
 
 
 def _read_on(convs: Iterator[Conv], waiting: list[Conv]) -> Iterator[Conv]:

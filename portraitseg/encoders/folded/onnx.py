@@ -12,6 +12,7 @@ from portraitseg.errors import InputError, one_line
 from portraitseg.optional import require
 
 ARITHMETIC = ("Add", "Sub", "Mul", "Div")
+AVERAGES = ("ReduceMean", "GlobalAveragePool", "AveragePool")
 DTYPES = ("FLOAT", "FLOAT16", "DOUBLE")
 
 
@@ -39,6 +40,7 @@ def operators(path: Path) -> Iterator[Operator]:
             outputs=tuple(node.output),
             kernel=partial(_kernel, path, node, constants) if node.op_type in ("Conv", "ConvTranspose", "PRelu") else None,
             by_channel=scales or node.op_type == "BatchNormalization",
+            averages=node.op_type in AVERAGES,
         )
 
 

@@ -15,6 +15,7 @@ from portraitseg.flatbuffer import MALFORMED, MOST
 from portraitseg.tflite_metadata import IDENTIFIER
 
 ARITHMETIC = ("ADD", "SUB", "MUL", "DIV")
+AVERAGES = ("MEAN", "AVERAGE_POOL_2D")
 FORMS: dict[str, Form] = {
     "CONV_2D": "",
     "DEPTHWISE_CONV_2D": "depthwise",
@@ -78,6 +79,7 @@ class _File:
                 outputs=tuple(outputs),
                 kernel=partial(self.kernel, operator, inputs, FORMS[kind]) if kind in FORMS else None,
                 by_channel=not is_bias and kind in ARITHMETIC and any(np.prod(self.shape(index)) > 1 for index in constants),
+                averages=kind in AVERAGES,
             )
 
     def inputs(self, operator: Any) -> list[int]:
